@@ -1,0 +1,1 @@
+"""Lightning callbacks: evaluation, tracking, samples, history, checkpoints, what the screen shows."""

@@ -1,0 +1,1 @@
+"""Stage 8: benchmarks, the evaluator and its metrics."""

@@ -1,0 +1,1 @@
+"""Loading, freezing and wrapping the policy and the reference."""

@@ -1,0 +1,66 @@
+"""The contract every rollout engine keeps; one shared test suite checks it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from lit_rlvr.errors import UserError
+from lit_rlvr.experience import Rollouts
+
+Progress = Callable[[int, int], None]
+"""Called with (responses finished, responses asked for) while an engine generates."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How responses are drawn.
+
+    Attributes:
+        n: responses per row.
+        temperature: 0 decodes greedily; the paper trains and samples at 0.6.
+        top_p: nucleus mass kept, 1 keeps all.
+        top_k: most likely tokens kept, 0 keeps all.
+        max_tokens: response limit in tokens, stop token included.
+        stop: strings that end a response besides the model's own end tokens.
+    """
+
+    n: int = 1
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    max_tokens: int = 1024
+    stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise UserError(f"sampling.n is {self.n}; at least one response per row is needed.")
+        if self.temperature < 0:
+            raise UserError(f"sampling.temperature is {self.temperature}; use 0 (greedy) or a positive number.")
+        if not 0 < self.top_p <= 1:
+            raise UserError(f"sampling.top_p is {self.top_p}; it must lie in (0, 1].")
+        if self.top_k < 0:
+            raise UserError(f"sampling.top_k is {self.top_k}; use 0 to keep all tokens or a positive number.")
+        if self.max_tokens < 1:
+            raise UserError(f"sampling.max_tokens is {self.max_tokens}; a response has at least one token.")
+
+
+@runtime_checkable
+class RolloutEngine(Protocol):
+    """Samples responses from the current policy. Owns its copy of the weights."""
+
+    def setup(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: torch.device) -> None:
+        """Build the inference copy of ``policy`` (whose parameters may be sharded DTensors) on ``device``."""
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int, progress: Progress | None = None
+    ) -> Rollouts:
+        """``sampling.n`` responses for each prompt; the same seed gives the same rollouts whatever the batch split."""
+
+    def update_weights(self, policy: PreTrainedModel) -> None:
+        """Take over the policy's weights after an update. Collective: every rank calls it."""
+
+    def close(self) -> None:
+        """Free what the engine holds. May be called twice."""

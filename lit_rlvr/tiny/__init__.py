@@ -1,0 +1,1 @@
+"""The embedded default: synthetic problems, a tokenizer and a small policy pre-trained from scratch."""

@@ -1,0 +1,30 @@
+"""Fixtures that more than one folder of tests uses."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Bit-for-bit claims are made for one thread: the order of a parallel sum depends on the thread count."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with the real benchmark files, which are never part of the repository."""
+    folder = Path(os.environ.get("LIT_RLVR_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "benchmarks").is_dir():
+        pytest.skip("needs the benchmark files: set LIT_RLVR_DATA to the folder that holds benchmarks/")
+    return folder
