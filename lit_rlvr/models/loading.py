@@ -1,0 +1,111 @@
+"""Getting a model and its tokenizer: a transformers folder, a hub id, or ``random:<architecture>`` for trying a set-up."""
+
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from lit_rlvr.errors import UserError
+
+RANDOM = "random:"
+RANDOM_SHAPE = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "max_position_embeddings": 8192,  # the longest response of the paper's presets, and its prompt
+    "tie_word_embeddings": True,
+}
+"""What ``random:<architecture>`` builds: the architecture's layers at a size that takes a step in a second on one core."""
+
+
+def load_config(policy: str) -> PretrainedConfig:
+    """Shape of the model without its weights.
+
+    Raises:
+        UserError: if there is no such folder, hub id or architecture.
+    """
+    if policy.startswith(RANDOM):
+        architecture = policy.removeprefix(RANDOM)
+        try:
+            return AutoConfig.for_model(architecture, **RANDOM_SHAPE)
+        except ValueError as error:
+            raise UserError(
+                f"model.policy: transformers knows no architecture {architecture!r}; try random:qwen2."
+            ) from error
+    _check_folder(policy, "model.policy", "config.json")
+    try:
+        return AutoConfig.from_pretrained(policy)
+    except (OSError, ValueError) as error:
+        raise _not_loadable(policy, "model.policy", error) from error
+
+
+def load_model(policy: str, tokenizer: PreTrainedTokenizerBase, seed: int = 0) -> PreTrainedModel:
+    """The model with float32 weights on CPU: updates of 1e-6 round away in bfloat16, so master weights never are.
+
+    Args:
+        policy: folder, hub id or ``random:<architecture>``.
+        tokenizer: gives a random model its vocabulary size.
+        seed: of the random weights.
+
+    Raises:
+        UserError: if the weights are missing or damaged.
+    """
+    if policy.startswith(RANDOM):
+        config = load_config(policy)
+        config.vocab_size = len(tokenizer)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    _check_folder(policy, "model.policy", "config.json")
+    try:
+        return AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
+    except Exception as error:  # safetensors, json, pickle and hub errors have no common base
+        raise _not_loadable(policy, "model.policy", error) from error
+
+
+def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder or hub id.
+
+    Raises:
+        UserError: if there is none.
+    """
+    if source.startswith(RANDOM):
+        raise UserError(f"model.policy is {source}, which has no tokenizer: give one with model.tokenizer.")
+    _check_folder(source, "model.tokenizer", "tokenizer_config.json")
+    try:
+        return AutoTokenizer.from_pretrained(source)
+    except Exception as error:  # as above
+        raise _not_loadable(source, "model.tokenizer", error) from error
+
+
+def looks_local(source: str) -> bool:
+    """Whether a name must mean a folder: a hub id is ``owner/name`` or a bare name, and starts with no dot or slash."""
+    return source.startswith((".", "/", "~")) or source.count("/") > 1 or Path(source).parts[:1] == ("checkpoints",)
+
+
+def _check_folder(source: str, key: str, needed: str) -> None:
+    folder = Path(source).expanduser()
+    if folder.is_dir() and not (folder / needed).is_file():
+        raise UserError(f"{key}: the folder {source} holds no {needed}, so it is no transformers model folder.")
+    if not folder.exists() and looks_local(source):
+        raise UserError(
+            f"{key}: there is no folder {source} (looked from {Path.cwd()}); give a transformers folder or a hub id."
+        )
+
+
+def _not_loadable(source: str, key: str, error: Exception) -> UserError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    kind = "folder" if Path(source).expanduser().is_dir() else "hub id"
+    return UserError(
+        f"{key}: the {kind} {source} could not be loaded ({reason}); check the name and that it is complete."
+    )

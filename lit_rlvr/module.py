@@ -1,0 +1,221 @@
+"""RLVRModule: the policy, the reference, the engine and the algorithm, and the training step that joins them."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+from torch.optim import Optimizer
+
+from lit_rlvr.algorithms.algorithm import Algorithm
+from lit_rlvr.algorithms.grpo import GRPO
+from lit_rlvr.errors import UserError
+from lit_rlvr.experience import Experience, PromptBatch, StepRecord
+from lit_rlvr.models.loading import load_config, load_model, load_tokenizer
+from lit_rlvr.models.policy import Policy, frozen
+from lit_rlvr.names import check_names
+from lit_rlvr.rewards.rewards import AnswerReward, Reward
+from lit_rlvr.rewards.verifier import Verifier
+from lit_rlvr.rollout.engine import RolloutEngine, Sampling
+from lit_rlvr.rollout.transformers_engine import TransformersEngine
+from lit_rlvr.seeding import step_seed
+from lit_rlvr.training.parallel import Parallel
+from lit_rlvr.training.step_metrics import Clock, step_metrics
+from lit_rlvr.training.strategies import shard
+from lit_rlvr.training.update import UpdateConfig, UpdateSums, score, update
+
+
+def _adamw(parameters: Iterable[Tensor]) -> Optimizer:
+    """The paper's optimizer."""
+    return torch.optim.AdamW(parameters, lr=1e-6, betas=(0.9, 0.999), weight_decay=0.01)
+
+
+class RLVRModule(LightningModule):
+    """Reinforcement learning with a verifiable reward. One dataloader batch is one RL step.
+
+    Args:
+        policy: what to train: a transformers folder, a hub id, or ``random:<architecture>`` to try a set-up.
+        tokenizer: folder or hub id of the tokenizer; the policy's own by default.
+        algorithm: advantages and loss.
+        engine: what generates the rollouts.
+        reward: what the verdicts are worth.
+        sampling: how responses are drawn; ``n`` is the group size.
+        update: mini-batches, micro-batches, aggregation, clipping.
+        optimizer: over the policy's parameters.
+        reference: the frozen model of the KL term; the policy as it was loaded by default.
+        gradient_checkpointing: recompute activations in the backward pass: less memory, more time.
+        seed: of everything that is drawn; ``seed_everything`` on the command line.
+    """
+
+    rl_step: Tensor
+
+    def __init__(
+        self,
+        policy: str,
+        tokenizer: str | None = None,
+        algorithm: Algorithm | None = None,
+        engine: RolloutEngine | None = None,
+        reward: Reward | None = None,
+        sampling: Sampling = Sampling(n=8, temperature=0.6, max_tokens=3072),  # noqa: B008  # frozen
+        update: UpdateConfig = UpdateConfig(),  # noqa: B008  # frozen
+        optimizer: OptimizerCallable = _adamw,
+        reference: str | None = None,
+        gradient_checkpointing: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.policy_source = policy
+        self.reference_source = reference or policy
+        self.algorithm = algorithm or GRPO()
+        self.engine = engine or TransformersEngine()
+        self.reward = reward or AnswerReward()
+        self.sampling = sampling
+        self.update_config = update
+        self.optimizer_factory = optimizer
+        self.gradient_checkpointing = gradient_checkpointing
+        self.seed = seed
+        if sampling.temperature == 0:
+            raise UserError("model.sampling.temperature is 0: greedy rollouts are all the same and teach nothing.")
+        if sampling.top_p != 1 or sampling.top_k != 0:
+            rank_zero_warn(
+                "model.sampling.top_p / top_k cut the distribution that rollouts are drawn from, but the loss scores the "
+                "whole one: training is then slightly off-policy (rollout/logprob_diff shows by how much)."
+            )
+        self.model_config = load_config(policy)
+        self.tokenizer = load_tokenizer(tokenizer or policy)
+        self.verifier = Verifier()
+        self.last_step: StepRecord | None = None
+        # RL steps done. A buffer, so that checkpoints carry it: `global_step` counts optimizer steps instead.
+        self.register_buffer("rl_step", torch.zeros((), dtype=torch.int64))
+
+    # ------------------------------------------------------------------------------------------------ the algorithm
+
+    def training_step(self, batch: PromptBatch, batch_idx: int) -> None:
+        """One RL step: the whole recipe, top to bottom."""
+        clock = Clock()
+        seed = step_seed(self.seed, int(self.rl_step), self.global_rank)
+        rollouts = self.engine.generate(batch.prompts, self.sampling, seed, self.on_rollout_progress)
+        clock.lap("time/rollout")
+        answers = [batch.problems[row].answer for row in rollouts.rows.tolist()]
+        verdicts = tuple(self.verifier.verify_many(list(zip(rollouts.texts, answers, strict=True))))
+        rewards = self.reward(verdicts, rollouts, step_seed(self.seed, int(self.rl_step), self.global_rank, "reward"))
+        clock.lap("time/verify")
+        advantages = self.algorithm.advantages(rollouts, rewards)
+        experience = self.score(Experience(rollouts, verdicts, rewards, advantages))
+        clock.lap("time/score")
+        sums = self.update(experience)
+        clock.lap("time/update")
+        self.engine.update_weights(self.policy.model)
+        clock.lap("time/sync")
+        self.record(batch, experience, sums, clock)
+
+    def score(self, experience: Experience) -> Experience:
+        """Old log-probs where a rollout serves several updates, reference log-probs where the loss wants them."""
+        rollouts, temperature = experience.rollouts, self.sampling.temperature
+        budget, parallel = self.update_config.micro_batch_tokens, self.parallel
+        if self.update_config.updates_per_rollout > 1:
+            old = score(self.policy, rollouts, temperature, budget, parallel)
+            experience = replace(experience, old_logprobs=old)
+        if self.reference is not None:
+            reference = score(self.reference, rollouts, temperature, budget, parallel)
+            experience = replace(experience, reference_logprobs=reference)
+        return experience
+
+    def update(self, experience: Experience) -> UpdateSums:
+        """Optimizer steps on the experience."""
+        optimizer, schedule = self.optimizers(), self.lr_schedulers()
+        sums = update(
+            self.policy,
+            optimizer,  # type: ignore[arg-type]  # Lightning's wrapper, whose step() counts and scales
+            self.algorithm,
+            experience,
+            self.sampling.temperature,
+            self.update_config,
+            self.parallel,
+            self.manual_backward,
+        )
+        if schedule is not None:
+            schedule.step()  # type: ignore[union-attr, call-arg]
+        return sums
+
+    def record(self, batch: PromptBatch, experience: Experience, sums: UpdateSums, clock: Clock) -> None:
+        """Aggregate the step's metrics over ranks, log them at this RL step, and count it as done."""
+        metrics = step_metrics(experience, sums, clock, self.algorithm, self.parallel)
+        metrics["train/lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+        step = int(self.rl_step)
+        self.last_step = StepRecord(step, batch, experience, check_names(metrics))
+        if self.logger is not None:
+            self.logger.log_metrics(metrics, step=step)
+        self.rl_step += 1
+
+    # ------------------------------------------------------------------------------------------------ building it
+
+    def configure_model(self) -> None:
+        """Load policy and reference; under FSDP2, shard them. Lightning may call it more than once."""
+        if hasattr(self, "policy"):
+            return
+        self.policy = self._load(self.policy_source)
+        if self.gradient_checkpointing:
+            self.policy.model.gradient_checkpointing_enable({"use_reentrant": False})
+        # Outside the module tree: a frozen copy has no place in checkpoints, nor in DDP's buckets.
+        reference = frozen(self._load(self.reference_source)) if self.algorithm.needs_reference else None
+        self.__dict__["reference"] = reference
+        if self.device_mesh is not None:
+            precision = str(self.trainer.precision)
+            for model in (self.policy, reference):
+                if model is not None:
+                    shard(model, self.device_mesh["data_parallel"], precision)
+
+    def _load(self, source: str) -> Policy:
+        return Policy(load_model(source, self.tokenizer, self.seed), len(self.tokenizer))
+
+    def configure_optimizers(self) -> Optimizer:
+        """The optimizer over the policy's parameters."""
+        return self.optimizer_factory(self.policy.parameters())
+
+    def setup(self, stage: str) -> None:
+        """Refuse what cannot work, before anything is loaded."""
+        rows = self.trainer.datamodule.rows // self.trainer.world_size  # type: ignore[attr-defined]
+        self.algorithm.check(self.sampling.n, rows)
+        if rows * self.sampling.n < self.update_config.updates_per_rollout:
+            raise UserError(
+                f"model.update.updates_per_rollout is {self.update_config.updates_per_rollout}, more than the "
+                f"{rows * self.sampling.n} responses of a process: lower it, or raise data.rows."
+            )
+
+    def on_train_start(self) -> None:
+        """The weights are where they will stay, restored if need be: the engine can take its copy."""
+        if self.reference is not None and self.device_mesh is None:
+            self.reference.to(self.device)
+        self.policy.train()
+        self.engine.setup(self.policy.model, self.tokenizer, self.device)
+
+    def teardown(self, stage: str) -> None:
+        """End the engine and the verifier's workers."""
+        self.engine.close()
+        self.verifier.close()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Name the mistake when a checkpoint of another model is resumed from."""
+        expected = None if not hasattr(self, "policy") else set(self.state_dict())
+        if expected is not None and expected != set(checkpoint.get("state_dict", {})):
+            raise UserError(
+                f"The checkpoint holds other parameters than model.policy {self.policy_source}: resume with the "
+                "configuration of the run that wrote it."
+            )
+
+    def on_rollout_progress(self, done: int, asked: int) -> None:
+        """Called while the engine generates; the progress bar shows it."""
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if hasattr(callback, "on_rollout_progress"):
+                callback.on_rollout_progress(done, asked)
+
+    @property
+    def parallel(self) -> Parallel:
+        """The processes of this run."""
+        return Parallel(self.trainer.strategy, self.device, self.trainer.world_size, self.global_rank)

@@ -1,0 +1,66 @@
+"""The one table of metric names. The README's table is checked against it, and a name outside it cannot be logged.
+
+The x-axis of every curve is the RL step, read as "how many RL steps of training the policy had had": rollouts of the base
+model stand at 0, and so does its evaluation.
+"""
+
+METRICS: dict[str, str] = {
+    "train/reward": "mean reward of the step's responses",
+    "train/accuracy": "share of responses whose verdict is right, whatever the reward is",
+    "train/boxed": "share of responses with a complete box",
+    "train/loss": "the loss per token, all terms",
+    "train/loss/policy": "the clipped policy loss per token, before its coefficient",
+    "train/kl": "KL to the reference per token, by the chosen estimator",
+    "train/approx_kl": "KL from the policy that made the rollouts, per token (k3); 0 with one update per rollout step",
+    "train/entropy": "entropy of the sampling distribution per token, in nats",
+    "train/clip_fraction": "share of tokens at which the clip bound is active",
+    "train/grad_norm": "gradient norm before clipping, mean over the step's updates",
+    "train/lr": "learning rate",
+    "train/advantage/mean": "mean advantage over responses",
+    "train/advantage/std": "standard deviation of the advantage over responses",
+    "train/advantage/max": "largest absolute advantage",
+    "train/zero_variance": "share of responses in groups whose rewards are all equal (no policy gradient)",
+    "train/saturated": "1 once train/accuracy has stayed at 99% or more for the tracking window, else 0",
+    "train/accuracy/window": "train/accuracy averaged over the tracking window",
+    "rollout/length/mean": "tokens per response",
+    "rollout/length/max": "tokens of the longest response",
+    "rollout/truncated": "share of responses cut at the token limit",
+    "rollout/logprob_diff/mean": "mean absolute difference of engine and trainer log-probs over tokens",
+    "rollout/logprob_diff/max": "largest of them",
+    "rollout/tokens_per_second": "response tokens generated per second, all ranks together",
+    "verdict/right": "share of responses by verdict: right",
+    "verdict/wrong": "wrong",
+    "verdict/no_answer": "no complete box",
+    "verdict/unparsable": "a box that could not be read",
+    "verdict/too_costly": "over the limits of the verifier",
+    "verdict/crashed": "the verifier's worker died",
+    "time/step": "seconds of the RL step",
+    "time/rollout": "seconds generating",
+    "time/verify": "seconds judging",
+    "time/score": "seconds on old and reference log-probs",
+    "time/forward": "seconds in forward passes of the update",
+    "time/backward": "seconds in backward passes",
+    "time/optimizer": "seconds clipping and stepping",
+    "time/sync": "seconds handing the weights to the engine",
+    "memory/peak_gb": "peak memory in GB: of the GPU, or of the process on CPU",
+    "eval/{benchmark}/avg@{k}": "accuracy over the benchmark's problems, k responses each",
+    "eval/{benchmark}/stderr": "its standard error over problems",
+    "eval/{benchmark}/boxed": "share of responses with a complete box",
+    "eval/{benchmark}/truncated": "share of responses cut at the token limit",
+    "eval/{benchmark}/length": "tokens per response",
+    "eval/{benchmark}/seconds": "seconds the evaluation took",
+}
+
+
+def evaluation_metrics(benchmark: str, k: int) -> dict[str, str]:
+    """The names of one benchmark's metrics: short key -> full name."""
+    keys = {"accuracy": "avg@{k}"} | {key: key for key in ("stderr", "boxed", "truncated", "length", "seconds")}
+    return {short: f"eval/{benchmark}/{key}".replace("{k}", str(k)) for short, key in keys.items()}
+
+
+def check_names(metrics: dict[str, float]) -> dict[str, float]:
+    """The metrics themselves, if the table knows all of their names; a ``KeyError`` says which it does not."""
+    unknown = [name for name in metrics if name not in METRICS]
+    if unknown:
+        raise KeyError(f"metric names missing from lit_rlvr.names.METRICS: {unknown}")
+    return metrics

@@ -1,0 +1,98 @@
+"""The numbers of one RL step, from its experience and its update to the metrics that are logged.
+
+From: `training/update.py` and the experience. To: the logger and `StepRecord.metrics`. Names: `lit_rlvr/names.py`.
+"""
+
+import resource
+import time
+
+import torch
+from torch import Tensor
+
+from lit_rlvr.algorithms.advantages import constant_groups
+from lit_rlvr.algorithms.algorithm import Algorithm
+from lit_rlvr.experience import Experience, Rollouts
+from lit_rlvr.rewards.verdict import Kind
+from lit_rlvr.training.parallel import Parallel
+from lit_rlvr.training.update import UpdateSums
+
+
+class Clock:
+    """Wall seconds of named phases."""
+
+    def __init__(self) -> None:
+        self.started = self.last = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = now - self.last
+        self.last = now
+
+
+def step_metrics(
+    experience: Experience, sums: UpdateSums, clock: Clock, algorithm: Algorithm, parallel: Parallel
+) -> dict[str, float]:
+    """The numbers of one RL step, over all ranks: means over all responses or tokens, maxima over all ranks.
+
+    Returns:
+        metric name -> value, names of ``lit_rlvr.names``.
+    """
+    rollouts = experience.rollouts
+    responses = len(rollouts)
+    per_response = _per_response(experience, algorithm)
+    difference = (sums.logprobs - rollouts.logprobs).abs()
+    advantage = _first_token(rollouts, experience.advantages)
+    names = list(per_response) + list(sums.sums)
+    totals = parallel.reduce(
+        [float(responses), float(sums.tokens), difference.sum().item(), advantage.square().sum().item()]
+        + [float(value.double().sum()) for value in per_response.values()]
+        + list(sums.sums.values())
+    )
+    count, tokens, difference_sum, square = totals[:4]
+    metrics = {
+        name: total / (count if name in per_response else tokens) for name, total in zip(names, totals[4:], strict=True)
+    }
+    metrics["rollout/logprob_diff/mean"] = difference_sum / tokens
+    metrics["train/advantage/std"] = max(0.0, square / count - metrics["train/advantage/mean"] ** 2) ** 0.5
+    times = {**clock.seconds, **sums.seconds, "time/step": clock.last - clock.started}
+    times.pop("time/update")  # its parts are there
+    maxima = {
+        "rollout/length/max": float(rollouts.lengths.max()),
+        "rollout/logprob_diff/max": difference.max().item(),
+        "train/advantage/max": advantage.abs().max().item(),
+        "train/grad_norm": sums.grad_norm,  # equal on all ranks
+        "memory/peak_gb": peak_memory_gb(parallel.device),
+        **times,
+    }
+    metrics |= dict(zip(maxima, parallel.reduce(list(maxima.values()), largest=True), strict=True))
+    metrics["rollout/tokens_per_second"] = tokens / max(metrics["time/rollout"], 1e-9)
+    return metrics
+
+
+def _per_response(experience: Experience, algorithm: Algorithm) -> dict[str, Tensor]:
+    """Metric name -> [N]."""
+    rollouts = experience.rollouts
+    kinds = {f"verdict/{kind.value}": torch.tensor([v.kind is kind for v in experience.verdicts]) for kind in Kind}
+    return {
+        "train/reward": experience.rewards,
+        "train/accuracy": kinds["verdict/right"],
+        "train/boxed": torch.tensor([v.answer is not None for v in experience.verdicts]),
+        "train/advantage/mean": _first_token(rollouts, experience.advantages),
+        "train/zero_variance": constant_groups(experience.rewards, algorithm.groups(rollouts)),
+        "rollout/length/mean": rollouts.lengths,
+        "rollout/truncated": ~rollouts.stopped,
+        **kinds,
+    }
+
+
+def _first_token(rollouts: Rollouts, flat: Tensor) -> Tensor:
+    """[N]: the value at each response's first token."""
+    return flat[rollouts.lengths.cumsum(0) - rollouts.lengths]
+
+
+def peak_memory_gb(device: torch.device) -> float:
+    """Peak memory so far in GB: allocated on the GPU, or resident in this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9  # Linux counts in KiB

@@ -1,0 +1,79 @@
+"""Strategies the RL step runs under, and sentences for those it cannot: single device, DDP, and FSDP2 as ``fsdp2``."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy, Strategy, StrategyRegistry
+from torch import nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
+from lit_rlvr.errors import UserError
+from lit_rlvr.models.policy import Policy
+
+
+class FSDP2Strategy(ModelParallelStrategy):
+    """Fully sharded data parallelism over all processes.
+
+    Lightning's own default sizes mean tensor parallelism within a node and no sharding of data there; the sizes are only
+    known once the cluster is, hence the override of the moment just before they are used.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        # One file on rank 0, readable by any number of processes; a sharded folder is not written atomically.
+        kwargs.setdefault("save_distributed_checkpoint", False)
+        super().__init__(data_parallel_size=1, tensor_parallel_size=1, **kwargs)
+
+    def setup_environment(self) -> None:
+        self._data_parallel_size = self.num_nodes * self.num_processes
+        super().setup_environment()
+
+
+def register() -> None:
+    """Make ``--trainer.strategy fsdp2`` known to Lightning; may be called again."""
+    if "fsdp2" not in StrategyRegistry:
+        StrategyRegistry.register("fsdp2", FSDP2Strategy, description="FSDP2 over all processes")
+
+
+def shard(policy: Policy, mesh: DeviceMesh, precision: str) -> None:
+    """Shard a policy (or reference) over the mesh: each decoder layer by itself, then what is left."""
+    if precision == "bf16-mixed":
+        rule = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+    else:
+        rule = MixedPrecisionPolicy()
+    for layer in _layers(policy):
+        fully_shard(layer, mesh=mesh, mp_policy=rule)
+    fully_shard(policy, mesh=mesh, mp_policy=rule)
+
+
+def _layers(policy: Policy) -> list[nn.Module]:
+    names = set(getattr(policy.model, "_no_split_modules", None) or ())
+    return [module for module in policy.model.modules() if type(module).__name__ in names]
+
+
+def refuse_unsupported(config: Mapping[str, Any]) -> None:
+    """Raise ``UserError`` for trainer settings under which the RL step would crash or silently not learn.
+
+    Args:
+        config: the ``trainer`` section: ``strategy`` and ``precision`` are looked at.
+    """
+    strategy, precision = config.get("strategy"), str(config.get("precision"))
+    if (isinstance(strategy, str) and strategy.startswith("fsdp") and strategy != "fsdp2") or _is(
+        strategy, FSDPStrategy
+    ):
+        raise UserError(
+            f"trainer.strategy is {strategy!r}: FSDP1 cannot run several updates inside one training step; use fsdp2."
+        )
+    if isinstance(strategy, str) and strategy.startswith("deepspeed"):
+        raise UserError(f"trainer.strategy is {strategy!r}, which is not supported; use ddp or fsdp2.")
+    if precision in {"bf16-true", "16-true"}:
+        raise UserError(
+            f"trainer.precision is {precision}: updates of a learning rate like 1e-6 round away in 16-bit weights; "
+            "use bf16-mixed, which keeps float32 master weights."
+        )
+
+
+def _is(strategy: Any, kind: type[Strategy]) -> bool:
+    path = strategy.get("class_path", "") if isinstance(strategy, Mapping) else ""
+    return isinstance(strategy, kind) or str(path).rsplit(".", 1)[-1] == kind.__name__
