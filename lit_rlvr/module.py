@@ -15,6 +15,7 @@ from lit_rlvr.algorithms.algorithm import Algorithm
 from lit_rlvr.algorithms.grpo import GRPO
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import Experience, PromptBatch, StepRecord
+from lit_rlvr.models.export import CHECKPOINT_KEY, describe_policy
 from lit_rlvr.models.loading import load_config, load_model, load_tokenizer
 from lit_rlvr.models.policy import Policy, frozen
 from lit_rlvr.names import check_names
@@ -52,6 +53,8 @@ class RLVRModule(LightningModule):
     """
 
     rl_step: Tensor
+    policy: Policy
+    reference: Policy | None
 
     def __init__(
         self,
@@ -70,6 +73,7 @@ class RLVRModule(LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.policy_source = policy
+        self.tokenizer_source = tokenizer or policy
         self.reference_source = reference or policy
         self.algorithm = algorithm or GRPO()
         self.engine = engine or TransformersEngine()
@@ -87,7 +91,7 @@ class RLVRModule(LightningModule):
                 "whole one: training is then slightly off-policy (rollout/logprob_diff shows by how much)."
             )
         self.model_config = load_config(policy)
-        self.tokenizer = load_tokenizer(tokenizer or policy)
+        self.tokenizer = load_tokenizer(self.tokenizer_source)
         self.verifier = Verifier()
         self.last_step: StepRecord | None = None
         # RL steps done. A buffer, so that checkpoints carry it: `global_step` counts optimizer steps instead.
@@ -157,11 +161,9 @@ class RLVRModule(LightningModule):
 
     def configure_model(self) -> None:
         """Load policy and reference; under FSDP2, shard them. Lightning may call it more than once."""
-        if hasattr(self, "policy"):
+        if self._modules.get("policy") is not None:
             return
-        self.policy = self._load(self.policy_source)
-        if self.gradient_checkpointing:
-            self.policy.model.gradient_checkpointing_enable({"use_reentrant": False})
+        self.policy = self._load(self.policy_source, self.gradient_checkpointing)
         # Outside the module tree: a frozen copy has no place in checkpoints, nor in DDP's buckets.
         reference = frozen(self._load(self.reference_source)) if self.algorithm.needs_reference else None
         self.__dict__["reference"] = reference
@@ -171,8 +173,8 @@ class RLVRModule(LightningModule):
                 if model is not None:
                     shard(model, self.device_mesh["data_parallel"], precision)
 
-    def _load(self, source: str) -> Policy:
-        return Policy(load_model(source, self.tokenizer, self.seed), len(self.tokenizer))
+    def _load(self, source: str, checkpointing: bool = False) -> Policy:
+        return Policy(load_model(source, self.tokenizer, self.seed), len(self.tokenizer), checkpointing)
 
     def configure_optimizers(self) -> Optimizer:
         """The optimizer over the policy's parameters."""
@@ -200,10 +202,14 @@ class RLVRModule(LightningModule):
         self.engine.close()
         self.verifier.close()
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put in what is needed to export the policy without this run's configuration."""
+        model = self.policy.model
+        checkpoint[CHECKPOINT_KEY] = describe_policy(model.config, model.generation_config, self.tokenizer_source)
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Name the mistake when a checkpoint of another model is resumed from."""
-        expected = None if not hasattr(self, "policy") else set(self.state_dict())
-        if expected is not None and expected != set(checkpoint.get("state_dict", {})):
+        if set(self.state_dict()) != set(checkpoint.get("state_dict", {})):
             raise UserError(
                 f"The checkpoint holds other parameters than model.policy {self.policy_source}: resume with the "
                 "configuration of the run that wrote it."

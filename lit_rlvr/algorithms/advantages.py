@@ -55,6 +55,7 @@ def constant_groups(rewards: Tensor, groups: Tensor) -> Tensor:
     _, index = groups.unique(return_inverse=True)
     index = index.to(rewards.device)
     size = int(index.max()) + 1
-    high = rewards.new_full((size,), -torch.inf).scatter_reduce(0, index, rewards, "amax")
-    low = rewards.new_full((size,), torch.inf).scatter_reduce(0, index, rewards, "amin")
+    reward = rewards.double()
+    high = reward.new_full((size,), -torch.inf).scatter_reduce(0, index, reward, "amax")
+    low = reward.new_full((size,), torch.inf).scatter_reduce(0, index, reward, "amin")
     return (high == low)[index]

@@ -20,9 +20,10 @@ class Policy(nn.Module):
     Args:
         model: any ``AutoModelForCausalLM``.
         vocabulary: tokens of the tokenizer; rows of the output embedding beyond it are padding and get no probability.
+        checkpointing: recompute each layer's activations in the backward pass instead of keeping them.
     """
 
-    def __init__(self, model: PreTrainedModel, vocabulary: int) -> None:
+    def __init__(self, model: PreTrainedModel, vocabulary: int, checkpointing: bool = False) -> None:
         super().__init__()
         for name in ("logit_scale", "logits_scaling"):
             if getattr(model.config, name, None) not in (None, 1, 1.0):
@@ -30,13 +31,13 @@ class Policy(nn.Module):
                     f"model.policy: architecture {model.config.model_type} scales its logits ({name}), which is not "
                     "supported; use a Llama- or Qwen-like model."
                 )
+        if checkpointing:  # transformers 5.23 renamed the method
+            enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+            enable({"use_reentrant": False})
         self.model = model
+        # A layer that is recomputed cannot keep the keys and values of a shared prompt.
+        self.shares_prompt = not checkpointing
         self.vocabulary = min(vocabulary, model.get_output_embeddings().weight.shape[0])
-
-    @property
-    def shares_prompt(self) -> bool:
-        """Gradient checkpointing recomputes layers and so cannot keep the keys and values of a shared prompt."""
-        return not self.model.is_gradient_checkpointing
 
     def forward(self, batch: MicroBatch, temperature: float) -> tuple[Tensor, Tensor]:
         """Log-probabilities and entropies, each [T] float32, of the micro-batch's T response tokens."""

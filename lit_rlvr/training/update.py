@@ -105,7 +105,6 @@ def update(
     sums: dict[str, float] = {}
     norms: list[float] = []
     seconds = {"time/forward": 0.0, "time/backward": 0.0, "time/optimizer": 0.0}
-    torch.clear_autocast_cache()  # copies made under no_grad, by `score`, would carry no gradient
     for mini in mini_batches(len(rollouts), config.updates_per_rollout):
         tokens = int(rollouts.lengths[mini].sum())
         total_tokens, total_responses = parallel.sum([tokens, len(mini)])

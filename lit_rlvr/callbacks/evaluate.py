@@ -1,0 +1,142 @@
+"""Periodic evaluation: at RL step 0, every n RL steps, and at the end; a row of `evaluations.jsonl` for each.
+
+The policy that is evaluated is the one in the rollout engine, through the same engine, prompts and verifier as training.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from lit_rlvr.callbacks.layout import custom_layout
+from lit_rlvr.callbacks.samples import evaluation_text
+from lit_rlvr.errors import UserError
+from lit_rlvr.evaluation.evaluator import EvaluationPlan, EvaluationResult, evaluate
+from lit_rlvr.files import run_folder, write_jsonl
+from lit_rlvr.module import RLVRModule
+from lit_rlvr.names import evaluation_metrics
+
+
+class PeriodicEvaluation(Callback):
+    """Evaluate the policy while it trains.
+
+    Args:
+        plans: what to evaluate every ``every_n_rl_steps``, at the start and at the end.
+        endpoint_plans: what to evaluate at the start and at the end only, for costlier measurements.
+        every_n_rl_steps: the interval in RL steps; 0 for the start and the end alone.
+        at_start: evaluate the base model before the first step.
+        at_end: evaluate after the last.
+    """
+
+    def __init__(
+        self,
+        plans: list[EvaluationPlan] | None = None,
+        endpoint_plans: list[EvaluationPlan] | None = None,
+        every_n_rl_steps: int = 20,
+        at_start: bool = True,
+        at_end: bool = True,
+    ) -> None:
+        if every_n_rl_steps < 0:
+            raise UserError(
+                f"evaluation.every_n_rl_steps is {every_n_rl_steps}; use 0 for the start and the end alone."
+            )
+        self.plans = plans or []
+        self.endpoint_plans = endpoint_plans or []
+        self.every_n_rl_steps = every_n_rl_steps
+        self.at_start = at_start
+        self.at_end = at_end
+        self.rows: list[dict[str, Any]] = []
+
+    def describe(self) -> list[str]:
+        """One line per plan, for `lit-rlvr plan`."""
+        when = f"every {self.every_n_rl_steps} RL steps, " if self.every_n_rl_steps else ""
+        ends = " and ".join(name for name, on in (("at the start", self.at_start), ("at the end", self.at_end)) if on)
+        return [f"{plan.describe()}, {when}{ends}" for plan in self.plans] + [
+            f"{plan.describe()}, {ends}" for plan in self.endpoint_plans
+        ]
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Read every benchmark now: a missing file should be heard of before hours of training, not after."""
+        for plan in self.plans + self.endpoint_plans:
+            plan.problems()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put training beside test accuracy on TensorBoard's custom page."""
+        pairs = [(plan.benchmark, plan.k) for plan in self.plans + self.endpoint_plans]
+        if trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger):
+            trainer.logger.experiment.add_custom_scalars(custom_layout(pairs))
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The base model, unless this is a resumed run that has its evaluation already."""
+        if self.at_start and int(pl_module.rl_step) == 0:  # type: ignore[arg-type]
+            self._run(trainer, pl_module, self.plans + self.endpoint_plans)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Every n RL steps, and after the last."""
+        step = int(pl_module.rl_step)  # type: ignore[arg-type]
+        last = step == trainer.datamodule.rl_steps  # type: ignore[attr-defined]
+        if last and self.at_end:
+            self._run(trainer, pl_module, self.plans + self.endpoint_plans)
+        elif self.every_n_rl_steps and step % self.every_n_rl_steps == 0:
+            self._run(trainer, pl_module, self.plans)
+
+    def _run(self, trainer: Trainer, module: LightningModule, plans: list[EvaluationPlan]) -> None:
+        assert isinstance(module, RLVRModule)
+        step = int(module.rl_step)
+        for plan in plans:
+            clock = time.perf_counter()
+            result = evaluate(
+                plan,
+                module.engine,
+                module.tokenizer,
+                module.verifier,
+                seed=module.seed,
+                rl_step=step,
+                rank=trainer.global_rank,
+                world_size=trainer.world_size,
+                progress=lambda done, asked, plan=plan: self._progress(trainer, plan.benchmark, done, asked),
+            )
+            if trainer.is_global_zero:
+                self._write(trainer, result, time.perf_counter() - clock)
+
+    def _write(self, trainer: Trainer, result: EvaluationResult, seconds: float) -> None:
+        row = {**result.row(), "seconds": round(seconds, 3)}
+        self.rows.append(row)
+        write_jsonl(run_folder(trainer) / "evaluations.jsonl", self.rows)
+        names = evaluation_metrics(str(row["benchmark"]), int(row["k"]))
+        metrics = {name: float(row[short]) for short, name in names.items()}
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, step=int(row["rl_step"]))
+            if isinstance(logger, TensorBoardLogger):
+                tag = f"samples/eval/{row['benchmark']}"
+                logger.experiment.add_text(tag, evaluation_text(result.samples), int(row["rl_step"]))
+        how = "greedy" if row["temperature"] == 0 else f"T={row['temperature']:g}"
+        trainer.print(
+            f"evaluation at RL step {row['rl_step']}: {row['benchmark']} avg@{row['k']} ({how}) "
+            f"{100 * row['accuracy']:.1f}% +- {100 * row['stderr']:.1f} over {row['problems']} problems, {seconds:.1f} s"
+        )
+
+    @staticmethod
+    def _progress(trainer: Trainer, benchmark: str, done: int, asked: int) -> None:
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if hasattr(callback, "evaluation_progress"):
+                callback.evaluation_progress(benchmark, done, asked)
+
+    # The rows travel with the checkpoint: a resumed run's file holds those from before the stop, and no row twice.
+
+    def state_dict(self) -> dict[str, Any]:
+        """Rows so far."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from them."""
+        self.rows = list(state_dict["rows"])
+
+
+def evaluations_file(trainer: Trainer) -> Path:
+    """Where the rows are."""
+    return run_folder(trainer) / "evaluations.jsonl"

@@ -1,0 +1,227 @@
+"""The `lit-rlvr` command: fit and plan from a configuration, export beside them.
+
+A mistake of the user's ends in one sentence on the error stream and a status other than 0; set LIT_RLVR_TRACEBACK=1 to
+see where it was noticed.
+"""
+
+import os
+import re
+import sys
+import warnings
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from jsonargparse import ArgumentParser, Namespace
+from lightning import LightningDataModule, LightningModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+
+from lit_rlvr import __version__
+from lit_rlvr.algorithms.grpo import GRPO
+from lit_rlvr.callbacks.checkpoint import RLCheckpoint
+from lit_rlvr.callbacks.evaluate import PeriodicEvaluation
+from lit_rlvr.callbacks.history import AccuracyHistory
+from lit_rlvr.callbacks.progress import RLProgressBar
+from lit_rlvr.callbacks.samples import SampleLogger
+from lit_rlvr.callbacks.summary import RunSummary
+from lit_rlvr.callbacks.tracking import SaturationTracker
+from lit_rlvr.data.datamodule import OneShotDataModule
+from lit_rlvr.errors import UserError
+from lit_rlvr.models.export import export_checkpoint
+from lit_rlvr.module import RLVRModule
+from lit_rlvr.plan import make_plan
+from lit_rlvr.rewards.rewards import AnswerReward
+from lit_rlvr.rollout.transformers_engine import TransformersEngine
+from lit_rlvr.training import strategies
+
+# Imported so that YAML may name them without their module: `algorithm: GRPO`.
+SHORT_NAMES = (GRPO, AnswerReward, TransformersEngine)
+
+USAGE = f"""lit-rlvr {__version__}: reinforcement learning with a verifiable reward on one math problem
+
+  lit-rlvr fit    --config FILE [--config FILE …] [--key value …]   train
+  lit-rlvr plan   --config FILE [--config FILE …] [--key value …]   say what `fit` would do, without doing it
+  lit-rlvr export CKPT DIR [--tokenizer SOURCE]                     a transformers folder from a checkpoint
+
+`lit-rlvr fit --help` lists every key, `--print_config` prints the configuration in full.
+"""
+
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "max_epochs": 1,  # an epoch is the whole run: data.rl_steps batches
+    "logger": {
+        "class_path": "lightning.pytorch.loggers.TensorBoardLogger",
+        "init_args": {"save_dir": "runs", "name": "", "default_hp_metric": False},
+    },
+    "log_every_n_steps": 1,
+    "num_sanity_val_steps": 0,
+    "enable_checkpointing": True,
+    "enable_model_summary": False,  # the plan says more
+    "use_distributed_sampler": False,  # rows are split over ranks by the data module
+}
+
+SECTIONS = {
+    "evaluation": PeriodicEvaluation,
+    "checkpoint": RLCheckpoint,
+    "samples": SampleLogger,
+    "history": AccuracyHistory,
+    "saturation": SaturationTracker,
+}
+"""Callbacks that every run has, each with a section of its own in the configuration."""
+
+
+class RLVRTrainer(Trainer):
+    """Lightning's trainer with one more verb."""
+
+    def plan(self, model: LightningModule, datamodule: LightningDataModule | None = None) -> None:
+        """Print what `fit` would do, without doing it."""
+        assert isinstance(model, RLVRModule)
+        assert isinstance(datamodule, OneShotDataModule)
+        print(make_plan(model, datamodule, self).render())
+
+
+class _Parser(LightningArgumentParser):
+    """Errors as `UserError`: one sentence, not a page of usage."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        if isinstance(ex, UserError):
+            raise ex
+        raise UserError(explain(message, self)) from ex
+
+
+class RLVRCLI(LightningCLI):
+    """LightningCLI with the classes of this package and the callbacks every run has."""
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        kwargs.setdefault("dump_header", [f"lit-rlvr {__version__}"])
+        return _Parser(**kwargs)
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        return {
+            "fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule"},
+            "plan": {"model", "datamodule"},
+        }
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        for section, callback in SECTIONS.items():
+            parser.add_lightning_class_args(callback, section)
+        parser.link_arguments("seed_everything", "model.seed", compute_fn=_seed)
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed)
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config[self.subcommand]
+        strategies.refuse_unsupported(_plain(config.trainer))
+        checkpoint = config.get("ckpt_path")
+        if checkpoint and not Path(checkpoint).exists() and checkpoint not in {"best", "last", "hpc", "registry"}:
+            raise UserError(f"ckpt_path: there is no checkpoint {checkpoint}.")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        return super().instantiate_trainer(**kwargs)
+
+
+def _seed(value: bool | int | None) -> int:
+    """The seed of the run's own streams; `seed_everything: true` leaves the choice to Lightning, and ours is then 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    return config.as_dict() if isinstance(config, Namespace) else dict(config)
+
+
+def explain(message: str, parser: ArgumentParser) -> str:
+    """One sentence from the parser's message, with the nearest right key where a wrong one was given."""
+    text = " ".join(message.split())
+    unknown = re.search(r"(?:does not accept option|[Uu]nrecognized arguments:|Key|option) '?(?:--)?([\w.]+)'?", text)
+    is_key = re.search(r"does not accept|nrecognized arguments|not accepted|not expected", text)
+    if not unknown or not is_key:
+        return text
+    key = unknown[1]
+    known = known_keys(parser)
+    near = get_close_matches(key, known, n=1, cutoff=0.6) or [
+        k
+        for k in known
+        if k.rsplit(".", 1)[-1]
+        == (get_close_matches(key.rsplit(".", 1)[-1], [k.rsplit(".", 1)[-1] for k in known], n=1) or [""])[0]
+    ]
+    hint = f"; the nearest key is {near[0]!r}" if near else "; `lit-rlvr fit --help` lists the keys"
+    return f"the configuration has no key {key!r}{hint}."
+
+
+def known_keys(parser: ArgumentParser) -> list[str]:
+    """Every dotted key of the parser and of its subcommands."""
+    keys: list[str] = []
+    for action in parser._actions:
+        choices = getattr(action, "choices", None)
+        if isinstance(choices, dict):
+            keys += [k for sub in choices.values() if isinstance(sub, ArgumentParser) for k in known_keys(sub)]
+        elif action.dest:
+            keys.append(action.dest)
+    return list(dict.fromkeys(keys))
+
+
+def export(arguments: list[str]) -> None:
+    """`lit-rlvr export CKPT DIR`."""
+    parser = _Parser(prog="lit-rlvr export", description="Write a transformers folder from a checkpoint.")
+    parser.add_argument("checkpoint", type=Path, help="a .ckpt file of a run")
+    parser.add_argument("folder", type=Path, help="where to write")
+    parser.add_argument("--tokenizer", type=str, default=None, help="folder or hub id, if the run's own is gone")
+    options = parser.parse_args(arguments)
+    export_checkpoint(options.checkpoint, options.folder, options.tokenizer)
+    print(f"Wrote {options.folder}.")
+
+
+def run(arguments: list[str]) -> None:
+    """Do what the command line says; every mistake in it is a `UserError`."""
+    if not arguments or arguments[0] in {"-h", "--help"}:
+        print(USAGE)
+        return
+    if arguments[0] == "--version":
+        print(__version__)
+        return
+    if arguments[0] == "export":
+        export(arguments[1:])
+        return
+    if arguments[0] not in RLVRCLI.subcommands():
+        near = get_close_matches(arguments[0], [*RLVRCLI.subcommands(), "export"], n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "; `lit-rlvr --help` lists them."
+        raise UserError(f"there is no command {arguments[0]!r}{hint}")
+    strategies.register()
+    for callback in ("Found .* module.* in eval mode", ".*does not have many workers.*", ".*No .val_dataloader.*"):
+        warnings.filterwarnings("ignore", message=callback)
+    RLVRCLI(
+        RLVRModule,
+        OneShotDataModule,
+        args=arguments,
+        trainer_class=RLVRTrainer,
+        trainer_defaults={**TRAINER_DEFAULTS, "callbacks": [RLProgressBar(), RunSummary()]},
+        save_config_callback=SaveConfigCallback,
+        save_config_kwargs={"overwrite": True},
+        seed_everything_default=0,
+        parser_kwargs={"default_env": False},
+    )
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        run(sys.argv[1:])
+    except (UserError, MisconfigurationException) as error:
+        if os.environ.get("LIT_RLVR_TRACEBACK"):
+            raise
+        print(f"lit-rlvr: error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except torch.cuda.OutOfMemoryError:
+        if os.environ.get("LIT_RLVR_TRACEBACK"):
+            raise
+        print(
+            "lit-rlvr: error: the GPU is out of memory: lower model.update.micro_batch_tokens or model.sampling.n, set "
+            "model.gradient_checkpointing, or use more GPUs with trainer.strategy fsdp2.",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""From a checkpoint of ours to a folder that `AutoModelForCausalLM.from_pretrained` loads."""
+
+import json
+import os
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    GenerationConfig,
+    PretrainedConfig,
+    PreTrainedTokenizerBase,
+)
+
+from lit_rlvr.errors import UserError
+from lit_rlvr.models.loading import load_tokenizer
+
+CHECKPOINT_KEY = "lit_rlvr"
+"""Where a checkpoint keeps what is needed to build its model again: architecture, generation settings, tokenizer."""
+
+
+def describe_policy(
+    config: PretrainedConfig, generation: GenerationConfig | None, tokenizer_source: str
+) -> dict[str, Any]:
+    """What goes under ``CHECKPOINT_KEY``: plain JSON types only, so that loading needs no pickled classes."""
+    return {
+        "config_json": config.to_json_string(use_diff=False),
+        "generation_json": None if generation is None else generation.to_json_string(use_diff=False),
+        "tokenizer": tokenizer_source,
+    }
+
+
+def export_policy(
+    weights: dict[str, Tensor],
+    config: PretrainedConfig,
+    generation: GenerationConfig | None,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    overwrite: bool = False,
+) -> None:
+    """Write a transformers folder in float32, as trained: whole, or not at all.
+
+    Raises:
+        UserError: if the folder has something in it and ``overwrite`` is not set.
+    """
+    if folder.exists() and not overwrite and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"export: {folder} exists and is not empty; choose another folder.")
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    full = {k: v.detach().cpu().float() if v.is_floating_point() else v.detach().cpu() for k, v in weights.items()}
+    model.load_state_dict(full, assign=True)
+    model.tie_weights()
+    if generation is not None:
+        model.generation_config = generation
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def export_checkpoint(checkpoint: Path, folder: Path, tokenizer: str | None = None) -> None:
+    """What `lit-rlvr export CKPT DIR` does.
+
+    Args:
+        checkpoint: a `.ckpt` file of ours.
+        folder: where to write; must not exist or be empty.
+        tokenizer: folder or hub id, where the one named in the checkpoint is no longer there.
+
+    Raises:
+        UserError: if the checkpoint is missing, damaged or not ours, or the folder is taken.
+    """
+    content = read_checkpoint(checkpoint)
+    described = content[CHECKPOINT_KEY]
+    config = AutoConfig.for_model(**_loads(described["config_json"]))
+    generation = described["generation_json"]
+    prefix = "policy.model."
+    weights = {k.removeprefix(prefix): v for k, v in content["state_dict"].items() if k.startswith(prefix)}
+    export_policy(
+        weights,
+        config,
+        None if generation is None else GenerationConfig.from_dict(_loads(generation)),
+        load_tokenizer(tokenizer or described["tokenizer"]),
+        folder,
+    )
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint of ours, on CPU, without running any code in it.
+
+    Raises:
+        UserError: if it is missing, damaged or not ours.
+    """
+    if not path.is_file():
+        there = sorted(p.name for p in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []
+        hint = f"; the folder has {', '.join(there)}" if there else ""
+        raise UserError(f"There is no checkpoint {path}{hint}.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"The checkpoint {path} is damaged or was not written by lit-rlvr; use the one before it."
+        ) from error
+    if not isinstance(content, dict) or CHECKPOINT_KEY not in content:
+        raise UserError(f"{path} is no checkpoint of lit-rlvr: it does not say which policy it holds.")
+    return content
+
+
+def _loads(text: str) -> dict[str, Any]:
+    content = json.loads(text)
+    return {k: v for k, v in content.items() if k not in {"transformers_version"}}

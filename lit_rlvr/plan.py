@@ -1,0 +1,116 @@
+"""The plan of a run, worked out before any weight is loaded: what will be computed, where, and in how much memory."""
+
+from dataclasses import dataclass
+
+import torch
+from lightning import Trainer
+from transformers import AutoModelForCausalLM, PretrainedConfig
+
+from lit_rlvr.algorithms.logprobs import CHUNK_LOGITS
+from lit_rlvr.callbacks.evaluate import PeriodicEvaluation
+from lit_rlvr.data.datamodule import OneShotDataModule
+from lit_rlvr.module import RLVRModule
+from lit_rlvr.training.strategies import FSDP2Strategy
+
+BYTES_TRAINED = 4 + 4 + 8
+"""Per trained parameter: float32 master weight, float32 gradient, and AdamW's two float32 moments."""
+
+ACTIVATIONS_PER_LAYER = 34
+"""Values of size hidden kept per token and layer for the backward pass of a Llama-like layer: the two norms' inputs and
+outputs, q k v, attention output, residuals, and the three of the MLP at about four times hidden each, with their casts."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `lit-rlvr plan` prints: pairs of a label and a sentence, and the estimated bytes behind one of them."""
+
+    lines: tuple[tuple[str, str], ...]
+    memory_bytes: float
+
+    def render(self) -> str:
+        """The plan as text, labels aligned."""
+        width = max(len(label) for label, _ in self.lines)
+        return "\n".join(f"  {label:<{width}}  {value}" for label, value in self.lines)
+
+
+def count_parameters(config: PretrainedConfig) -> int:
+    """Parameters of the architecture, counted without allocating them."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    return sum(p.numel() for p in model.parameters())
+
+
+def make_plan(module: RLVRModule, data: OneShotDataModule, trainer: Trainer) -> Plan:
+    """The plan of a run that is configured but not started."""
+    config = module.model_config.get_text_config()
+    parameters = count_parameters(module.model_config)
+    sampling, update = module.sampling, module.update_config
+    world = trainer.world_size
+    responses = data.rows * sampling.n
+    memory = estimate_memory(module, parameters, data.rows // world, trainer)
+    reference = f"{module.reference_source}, frozen" if module.algorithm.needs_reference else "none (no KL term)"
+    lines = [
+        ("policy", f"{module.policy_source} ({config.model_type}, {parameters / 1e6:,.1f}M parameters)"),
+        ("reference", reference),
+        ("algorithm", _describe(module.algorithm)),
+        ("reward", type(module.reward).__name__),
+        ("engine", _describe(module.engine)),
+        ("problems", f"{data.source}" + (f", label replaced by {data.label}" if data.label else "")),
+        ("prompt", f"template {data.template}, at most {data.max_prompt_tokens:,} tokens"),
+        (
+            "rollouts",
+            f"{data.rows} rows x {sampling.n} responses = {responses:,} per RL step, at most {sampling.max_tokens:,} tokens "
+            f"each, temperature {sampling.temperature:g}",
+        ),
+        (
+            "updates",
+            f"{update.updates_per_rollout} per RL step, micro-batches of at most {update.micro_batch_tokens:,} tokens, "
+            f"{update.aggregation}, gradient norm at most {update.max_grad_norm:g}",
+        ),
+        ("length", f"{data.rl_steps:,} RL steps = {data.rl_steps * update.updates_per_rollout:,} optimizer steps"),
+        *[("evaluation", line) for line in _evaluation_lines(trainer)],
+        ("processes", f"{world} ({_strategy(trainer)}), {data.rows // world} rows each, precision {trainer.precision}"),
+        (
+            "memory",
+            f"about {memory / 1e9:,.2f} GB per process at the peak (weights, gradients, moments, copies, activations)",
+        ),
+    ]
+    return Plan(tuple(lines), memory)
+
+
+def estimate_memory(module: RLVRModule, parameters: int, rows: int, trainer: Trainer) -> float:
+    """Bytes one process needs at its peak, from the shapes alone.
+
+    Weights, gradients and moments (sharded under FSDP2), the reference, the engine's copy and its key-value cache, the
+    activations of one micro-batch, and the chunk of logits.
+    """
+    config = module.model_config.get_text_config()
+    shards = trainer.world_size if isinstance(trainer.strategy, FSDP2Strategy) else 1
+    half = "bf16" in str(trainer.precision)
+    held = BYTES_TRAINED + (4 if module.algorithm.needs_reference else 0)
+    weights = parameters * held / shards + parameters * (2 if half else 4)
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    cache = (
+        rows * module.sampling.n * module.sampling.max_tokens * config.num_hidden_layers * 2 * heads * head_size
+    ) * (2 if half else 4)
+    layers = 2 if module.gradient_checkpointing else config.num_hidden_layers
+    tokens = min(module.update_config.micro_batch_tokens, rows * module.sampling.n * module.sampling.max_tokens)
+    activations = tokens * config.hidden_size * ACTIVATIONS_PER_LAYER * layers * (2 if half else 4)
+    logits = min(CHUNK_LOGITS, tokens * config.vocab_size) * 4 * 4  # logits, log-probs, probabilities and a gradient
+    return weights + max(cache, activations + logits)
+
+
+def _describe(thing: object) -> str:
+    """Class name with the settings it was given."""
+    settings = {k: v for k, v in vars(thing).items() if not k.startswith("_") and isinstance(v, int | float | str)}
+    return f"{type(thing).__name__}({', '.join(f'{k}={v}' for k, v in settings.items())})"
+
+
+def _strategy(trainer: Trainer) -> str:
+    return type(trainer.strategy).__name__.removesuffix("Strategy")
+
+
+def _evaluation_lines(trainer: Trainer) -> list[str]:
+    callbacks = [c for c in trainer.callbacks if isinstance(c, PeriodicEvaluation)]  # type: ignore[attr-defined]
+    return [line for callback in callbacks for line in callback.describe()] or ["none"]
