@@ -1,0 +1,59 @@
+"""The arithmetic of drawing one token per row: temperature, top-k, top-p, inverse CDF. Pure functions.
+
+Every function treats each row by itself, so a response does not depend on which others share its batch.
+"""
+
+import torch
+from torch import Tensor
+
+from lit_rlvr.rollout.engine import Sampling
+
+
+def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
+    """The distribution that is really sampled from: temperature, then top-k, then top-p.
+
+    Args:
+        logits: [B, V], any floating dtype.
+        sampling: temperature 0 (greedy) gives the plain softmax, of which ``draw`` takes the mode.
+
+    Returns:
+        [B, V] float32, rows sum to 1; tokens cut away by top-k or top-p have probability exactly 0.
+    """
+    logits = logits.float()
+    if sampling.temperature == 0:
+        return torch.softmax(logits, dim=-1)
+    if sampling.temperature != 1:
+        logits = logits / sampling.temperature
+    if 0 < sampling.top_k < logits.shape[-1]:
+        smallest_kept = torch.topk(logits, sampling.top_k, dim=-1).values[:, -1:]
+        logits = logits.masked_fill(logits < smallest_kept, float("-inf"))
+    if sampling.top_p < 1:
+        descending, order = torch.sort(logits, dim=-1, descending=True, stable=True)
+        mass = torch.softmax(descending, dim=-1, dtype=torch.float64)
+        # A token stays if those before it have not yet reached the mass: the most likely one always stays.
+        cut = mass.cumsum(-1) - mass >= sampling.top_p
+        logits = logits.masked_fill(torch.zeros_like(cut).scatter_(-1, order, cut), float("-inf"))
+    return torch.softmax(logits, dim=-1)
+
+
+def draw(probs: Tensor, uniforms: Tensor | None) -> tuple[Tensor, Tensor]:
+    """One token per row by inverse CDF, or the mode where there are no uniforms (greedy).
+
+    Args:
+        probs: [B, V] float32, non-negative.
+        uniforms: [B] float64 in [0, 1), or None for greedy.
+
+    Returns:
+        (tokens [B] int64, their probabilities [B] float32). A token of probability 0 is never drawn.
+    """
+    if uniforms is None:
+        chosen, tokens = probs.max(dim=-1)
+        return tokens, chosen
+    # In float64, for a float32 sum over a vocabulary of 150,000 is off by more than many of its terms.
+    cumulative = probs.cumsum(-1, dtype=torch.float64)
+    total = cumulative[:, -1]
+    # u * total may round up to total itself, beyond which there is no token; stay one step below it.
+    threshold = torch.minimum(uniforms * total, torch.nextafter(total, torch.zeros_like(total)))
+    # The first token whose cumulative mass exceeds the threshold; its own mass is therefore positive.
+    tokens = torch.searchsorted(cumulative, threshold[:, None], right=True)
+    return tokens[:, 0], probs.gather(1, tokens)[:, 0]

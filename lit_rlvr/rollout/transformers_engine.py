@@ -1,0 +1,165 @@
+"""The engine that needs nothing but transformers: prompts in, sampled responses with their log-probs out.
+
+Second stage of a training step, after the prompts and before the reward.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from lit_rlvr.errors import UserError
+from lit_rlvr.experience import Rollouts, concatenate
+from lit_rlvr.rollout.decoder import Decoder
+from lit_rlvr.rollout.decoder_choice import build_decoder
+from lit_rlvr.rollout.decoding import Batch, decode
+from lit_rlvr.rollout.engine import Progress, Sampling
+from lit_rlvr.rollout.stopping import StopStrings, end_tokens
+
+
+class TransformersEngine:
+    """Samples responses with an own copy of the weights, on the device the policy trains on.
+
+    Equal prompts are prefilled once and shared by all their samples; rows that have ended leave the batch. Random
+    numbers belong to samples, so rollouts do not depend on ``max_batch`` (up to the rounding of matrix products of
+    another height, which can move a draw that falls within 1e-7 of the border between two tokens).
+
+    Args:
+        dtype: of the inference copy; ``auto`` is float32 on CPU and bfloat16 elsewhere.
+        max_batch: responses decoded at once.
+        max_batch_tokens: limit for responses times (prompt + max_tokens), which bounds the key-value cache; 0 for none.
+    """
+
+    def __init__(
+        self,
+        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+        max_batch: int = 1024,
+        max_batch_tokens: int = 0,
+    ) -> None:
+        if dtype not in ("auto", "float32", "bfloat16", "float16"):
+            raise UserError(f"engine.dtype is {dtype!r}; use auto, float32, bfloat16 or float16.")
+        if max_batch < 1:
+            raise UserError(f"engine.max_batch is {max_batch}; at least one response is decoded at once.")
+        if max_batch_tokens < 0:
+            raise UserError(f"engine.max_batch_tokens is {max_batch_tokens}; use 0 for no limit or a positive number.")
+        self.dtype, self.max_batch, self.max_batch_tokens = dtype, max_batch, max_batch_tokens
+        self._decoder: Decoder | None = None
+
+    @property
+    def decoder(self) -> Decoder:
+        """The decoder in use; there is one between ``setup`` and ``close``."""
+        if self._decoder is None:
+            raise RuntimeError("The rollout engine is used before setup() or after close().")
+        return self._decoder
+
+    def setup(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: torch.device) -> None:
+        """Build the inference copy of ``policy`` on ``device``. Collective where the parameters are sharded."""
+        dtype = getattr(torch, self.dtype) if self.dtype != "auto" else None
+        if dtype is None:
+            dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+        # Weights made in inference mode could never be updated outside of it.
+        with torch.inference_mode(False):
+            self._decoder = build_decoder(policy, dtype, device, len(tokenizer))
+        self._tokenizer = tokenizer
+        self._device = device
+        self._ends = end_tokens(policy, tokenizer)
+        self._positions = getattr(policy.config, "max_position_embeddings", None)
+
+    def update_weights(self, policy: PreTrainedModel) -> None:
+        """Take over the policy's weights after an update. Collective where the parameters are sharded."""
+        with torch.inference_mode(False):
+            self.decoder.load(policy)
+
+    def close(self) -> None:
+        """Free the weights. May be called twice."""
+        self._decoder = None
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int, progress: Progress | None = None
+    ) -> Rollouts:
+        """``sampling.n`` responses for each prompt.
+
+        Args:
+            prompts: R sequences of token ids, none empty.
+            sampling: how to draw.
+            seed: all randomness; sample k of row r has the id ``r * n + k``.
+            progress: called with (responses finished, responses asked for) whenever the first number grows.
+
+        Raises:
+            UserError: a prompt is empty, or a prompt and ``max_tokens`` together exceed the model's positions.
+        """
+        decoder = self.decoder
+        asked = tuple(tuple(int(token) for token in prompt) for prompt in prompts)
+        self._check(asked, sampling)
+        total, finished = len(asked) * sampling.n, 0
+        ends = torch.tensor(self._ends, dtype=torch.int64, device=self._device)
+        stop = StopStrings(self._tokenizer, sampling.stop, self._ends)
+        tokens: list[Tensor] = [torch.empty(0)] * total
+        logprobs: list[Tensor] = [torch.empty(0)] * total
+        stopped = torch.zeros(total, dtype=torch.bool)
+
+        def report(ended: int) -> None:
+            if progress is not None:
+                progress(finished + ended, total)
+
+        with torch.inference_mode(), torch.autocast(self._device.type, enabled=False):
+            for batch in self._batches(asked, sampling):
+                decoded = decode(decoder, batch, sampling, seed, ends, stop, report)
+                samples = [sample for group in batch.samples for sample in group]
+                lengths = decoded.lengths.tolist()
+                for place, (drawn, scored) in enumerate(
+                    zip(decoded.tokens.split(lengths), decoded.logprobs.split(lengths), strict=True)
+                ):
+                    tokens[samples[place]], logprobs[samples[place]] = drawn, scored
+                stopped[samples] = decoded.stopped
+                finished += len(samples)
+        first: dict[tuple[int, ...], int] = {}
+        problems = torch.tensor([first.setdefault(prompt, row) for row, prompt in enumerate(asked)], dtype=torch.int64)
+        # Outside inference mode, so that the results may take part in training.
+        return Rollouts(
+            prompts=asked,
+            rows=torch.arange(len(asked)).repeat_interleave(sampling.n),
+            problems=problems.repeat_interleave(sampling.n),
+            tokens=concatenate(tokens, torch.int64),
+            lengths=torch.tensor([len(drawn) for drawn in tokens], dtype=torch.int64),
+            logprobs=concatenate(logprobs, torch.float32),
+            stopped=stopped,
+            texts=tuple(stop.text(drawn.tolist()) for drawn in tokens),
+        )
+
+    def _check(self, prompts: tuple[tuple[int, ...], ...], sampling: Sampling) -> None:
+        for row, prompt in enumerate(prompts):
+            if not prompt:
+                raise UserError(f"The prompt of row {row} is empty; give it at least one token.")
+            if self._positions is not None and len(prompt) + sampling.max_tokens > self._positions:
+                raise UserError(
+                    f"The prompt of row {row} has {len(prompt)} tokens, which with sampling.max_tokens "
+                    f"{sampling.max_tokens} exceeds the model's {self._positions} positions; "
+                    "lower max_tokens or leave the prompt out."
+                )
+
+    def _batches(self, prompts: tuple[tuple[int, ...], ...], sampling: Sampling) -> Iterator[Batch]:
+        """Longest prompts first, so that neighbours are of similar length and memory is needed early or never."""
+        samples: dict[tuple[int, ...], list[int]] = {}
+        for row, prompt in enumerate(prompts):
+            samples.setdefault(prompt, []).extend(range(row * sampling.n, (row + 1) * sampling.n))
+        batch, room = Batch([], []), 0
+        for prompt in sorted(samples, key=len, reverse=True):
+            waiting = samples[prompt]
+            while waiting:
+                if room == 0:
+                    if batch.prompts:
+                        yield batch
+                    batch, room = Batch([], []), self._room(len(prompt) + sampling.max_tokens)
+                batch.prompts.append(prompt)
+                batch.samples.append(waiting[:room])
+                waiting, room = waiting[room:], room - len(batch.samples[-1])
+        if batch.prompts:
+            yield batch
+
+    def _room(self, tokens: int) -> int:
+        if self.max_batch_tokens == 0:
+            return self.max_batch
+        return max(1, min(self.max_batch, self.max_batch_tokens // tokens))
