@@ -4,6 +4,7 @@ A mistake of the user's ends in one sentence on the error stream and a status ot
 see where it was noticed.
 """
 
+import logging
 import os
 import re
 import sys
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-from jsonargparse import ArgumentParser, Namespace
+import transformers
+from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -95,7 +97,11 @@ class RLVRCLI(LightningCLI):
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         kwargs.setdefault("dump_header", [f"lit-rlvr {__version__}"])
-        return _Parser(**kwargs)
+        parser = _Parser(**kwargs)
+        parser.add_argument(
+            "-c", "--config", action=ActionConfigFile, help="a YAML file; may be given again, later ones win"
+        )
+        return parser
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -117,8 +123,24 @@ class RLVRCLI(LightningCLI):
         if checkpoint and not Path(checkpoint).exists() and checkpoint not in {"best", "last", "hpc", "registry"}:
             raise UserError(f"ckpt_path: there is no checkpoint {checkpoint}.")
 
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        return super().instantiate_trainer(**kwargs)
+
+NOISE = (
+    "LightningCLI.s args parameter",  # given on purpose, so that `run` can be called from Python
+    "Found .* module.* in eval mode",  # the reference is meant to be
+    ".*isinstance.treespec, LeafSpec.*",  # Lightning's own use of torch
+    ".*Consider increasing the value of the .num_workers",  # there is nothing to do in workers
+)
+"""Warnings that a user can do nothing about."""
+
+
+def quieten() -> None:
+    """Keep the screen for what the run says."""
+    for message in NOISE:
+        warnings.filterwarnings("ignore", message=message)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+        lambda record: "Tip:" not in record.getMessage()
+    )
+    transformers.utils.logging.disable_progress_bar()
 
 
 def _seed(value: bool | int | None) -> int:
@@ -188,8 +210,7 @@ def run(arguments: list[str]) -> None:
         hint = f"; did you mean {near[0]!r}?" if near else "; `lit-rlvr --help` lists them."
         raise UserError(f"there is no command {arguments[0]!r}{hint}")
     strategies.register()
-    for callback in ("Found .* module.* in eval mode", ".*does not have many workers.*", ".*No .val_dataloader.*"):
-        warnings.filterwarnings("ignore", message=callback)
+    quieten()
     RLVRCLI(
         RLVRModule,
         OneShotDataModule,

@@ -47,7 +47,7 @@ class RLCheckpoint(Checkpoint):
         folder = run_folder(trainer) / "checkpoints"
         final = folder / f"rl_step={step}.ckpt"
         temporary = folder / f".{final.name}.tmp"
-        trainer.save_checkpoint(temporary)
+        trainer.save_checkpoint(temporary, weights_only=False)  # optimizer and loops too
         if not trainer.is_global_zero:
             return
         os.replace(temporary, final)

@@ -4,7 +4,6 @@ The policy that is evaluated is the one in the rollout engine, through the same 
 """
 
 import time
-from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
@@ -44,6 +43,13 @@ class PeriodicEvaluation(Callback):
             )
         self.plans = plans or []
         self.endpoint_plans = endpoint_plans or []
+        kinds = [(plan.benchmark, plan.k) for plan in self.plans + self.endpoint_plans]
+        for kind in kinds:
+            if kinds.count(kind) > 1:
+                raise UserError(
+                    f"evaluation.plans: {kind[0]} is evaluated twice with {kind[1]} samples, and the two would share their "
+                    "curve: give them different numbers of samples, or leave one out."
+                )
         self.every_n_rl_steps = every_n_rl_steps
         self.at_start = at_start
         self.at_end = at_end
@@ -113,7 +119,7 @@ class PeriodicEvaluation(Callback):
             logger.log_metrics(metrics, step=int(row["rl_step"]))
             if isinstance(logger, TensorBoardLogger):
                 tag = f"samples/eval/{row['benchmark']}"
-                logger.experiment.add_text(tag, evaluation_text(result.samples), int(row["rl_step"]))
+                logger.experiment.add_text(tag, evaluation_text([(s.problem, s.response, s.verdict) for s in result.samples]), int(row["rl_step"]))
         how = "greedy" if row["temperature"] == 0 else f"T={row['temperature']:g}"
         trainer.print(
             f"evaluation at RL step {row['rl_step']}: {row['benchmark']} avg@{row['k']} ({how}) "
@@ -135,8 +141,3 @@ class PeriodicEvaluation(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from them."""
         self.rows = list(state_dict["rows"])
-
-
-def evaluations_file(trainer: Trainer) -> Path:
-    """Where the rows are."""
-    return run_folder(trainer) / "evaluations.jsonl"
