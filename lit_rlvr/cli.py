@@ -6,18 +6,15 @@ see where it was noticed.
 
 import logging
 import os
-import re
 import sys
 import warnings
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
 import transformers
-from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
+from jsonargparse import ActionConfigFile, Namespace
 from lightning import LightningDataModule, LightningModule, Trainer
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 from lit_rlvr import __version__
@@ -31,15 +28,20 @@ from lit_rlvr.callbacks.summary import RunSummary
 from lit_rlvr.callbacks.tracking import SaturationTracker
 from lit_rlvr.data.datamodule import OneShotDataModule
 from lit_rlvr.errors import UserError
-from lit_rlvr.models.export import export_checkpoint
+from lit_rlvr.mistakes import explain, sentence_for, user_error
+from lit_rlvr.models.export import export_checkpoint, read_checkpoint
 from lit_rlvr.module import RLVRModule
 from lit_rlvr.plan import make_plan
 from lit_rlvr.rewards.rewards import AnswerReward
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
 from lit_rlvr.training import strategies
 
-# Imported so that YAML may name them without their module: `algorithm: GRPO`.
-SHORT_NAMES = (GRPO, AnswerReward, TransformersEngine)
+CLASS_DEFAULTS = {
+    key: f"{kind.__module__}.{kind.__name__}"
+    for key, kind in (("algorithm", GRPO), ("engine", TransformersEngine), ("reward", AnswerReward))
+}
+"""What the model is made of where the configuration does not say. Being imported here, these and their siblings can be
+named in YAML without their module: `class_path: GRPO`."""
 
 USAGE = f"""lit-rlvr {__version__}: reinforcement learning with a verifiable reward on one math problem
 
@@ -87,9 +89,7 @@ class _Parser(LightningArgumentParser):
     """Errors as `UserError`: one sentence, not a page of usage."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        if isinstance(ex, UserError):
-            raise ex
-        raise UserError(explain(message, self)) from ex
+        raise user_error(ex) or UserError(explain(message, self)) from ex
 
 
 class RLVRCLI(LightningCLI):
@@ -113,6 +113,7 @@ class RLVRCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         for section, callback in SECTIONS.items():
             parser.add_lightning_class_args(callback, section)
+        parser.set_defaults({f"model.{key}": {"class_path": name} for key, name in CLASS_DEFAULTS.items()})
         parser.link_arguments("seed_everything", "model.seed", compute_fn=_seed)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed)
 
@@ -120,8 +121,11 @@ class RLVRCLI(LightningCLI):
         config = self.config[self.subcommand]
         strategies.refuse_unsupported(_plain(config.trainer))
         checkpoint = config.get("ckpt_path")
-        if checkpoint and not Path(checkpoint).exists() and checkpoint not in {"best", "last", "hpc", "registry"}:
-            raise UserError(f"ckpt_path: there is no checkpoint {checkpoint}.")
+        if checkpoint:
+            read_checkpoint(Path(checkpoint))
+
+    def _parse_ckpt_path(self) -> None:
+        """Lightning would look for constructor arguments in the checkpoint; ours come from the configuration alone."""
 
 
 NOISE = (
@@ -150,37 +154,6 @@ def _seed(value: bool | int | None) -> int:
 
 def _plain(config: Any) -> dict[str, Any]:
     return config.as_dict() if isinstance(config, Namespace) else dict(config)
-
-
-def explain(message: str, parser: ArgumentParser) -> str:
-    """One sentence from the parser's message, with the nearest right key where a wrong one was given."""
-    text = " ".join(message.split())
-    unknown = re.search(r"(?:does not accept option|[Uu]nrecognized arguments:|Key|option) '?(?:--)?([\w.]+)'?", text)
-    is_key = re.search(r"does not accept|nrecognized arguments|not accepted|not expected", text)
-    if not unknown or not is_key:
-        return text
-    key = unknown[1]
-    known = known_keys(parser)
-    near = get_close_matches(key, known, n=1, cutoff=0.6) or [
-        k
-        for k in known
-        if k.rsplit(".", 1)[-1]
-        == (get_close_matches(key.rsplit(".", 1)[-1], [k.rsplit(".", 1)[-1] for k in known], n=1) or [""])[0]
-    ]
-    hint = f"; the nearest key is {near[0]!r}" if near else "; `lit-rlvr fit --help` lists the keys"
-    return f"the configuration has no key {key!r}{hint}."
-
-
-def known_keys(parser: ArgumentParser) -> list[str]:
-    """Every dotted key of the parser and of its subcommands."""
-    keys: list[str] = []
-    for action in parser._actions:
-        choices = getattr(action, "choices", None)
-        if isinstance(choices, dict):
-            keys += [k for sub in choices.values() if isinstance(sub, ArgumentParser) for k in known_keys(sub)]
-        elif action.dest:
-            keys.append(action.dest)
-    return list(dict.fromkeys(keys))
 
 
 def export(arguments: list[str]) -> None:
@@ -228,19 +201,11 @@ def main() -> None:
     """Entry point of the console script."""
     try:
         run(sys.argv[1:])
-    except (UserError, MisconfigurationException) as error:
-        if os.environ.get("LIT_RLVR_TRACEBACK"):
+    except Exception as error:
+        sentence = sentence_for(error)
+        if sentence is None or os.environ.get("LIT_RLVR_TRACEBACK"):
             raise
-        print(f"lit-rlvr: error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
-    except torch.cuda.OutOfMemoryError:
-        if os.environ.get("LIT_RLVR_TRACEBACK"):
-            raise
-        print(
-            "lit-rlvr: error: the GPU is out of memory: lower model.update.micro_batch_tokens or model.sampling.n, set "
-            "model.gradient_checkpointing, or use more GPUs with trainer.strategy fsdp2.",
-            file=sys.stderr,
-        )
+        print(f"lit-rlvr: error: {' '.join(sentence.split())}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -12,17 +12,15 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from lit_rlvr.algorithms.algorithm import Algorithm
-from lit_rlvr.algorithms.grpo import GRPO
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import Experience, PromptBatch, StepRecord
 from lit_rlvr.models.export import CHECKPOINT_KEY, describe_policy
 from lit_rlvr.models.loading import load_config, load_model, load_tokenizer
 from lit_rlvr.models.policy import Policy, frozen
 from lit_rlvr.names import check_names
-from lit_rlvr.rewards.rewards import AnswerReward, Reward
+from lit_rlvr.rewards.rewards import Reward
 from lit_rlvr.rewards.verifier import Verifier
 from lit_rlvr.rollout.engine import RolloutEngine, Sampling
-from lit_rlvr.rollout.transformers_engine import TransformersEngine
 from lit_rlvr.seeding import step_seed
 from lit_rlvr.training.parallel import Parallel
 from lit_rlvr.training.step_metrics import Clock, step_metrics
@@ -40,10 +38,10 @@ class RLVRModule(LightningModule):
 
     Args:
         policy: what to train: a transformers folder, a hub id, or ``random:<architecture>`` to try a set-up.
-        tokenizer: folder or hub id of the tokenizer; the policy's own by default.
         algorithm: advantages and loss.
         engine: what generates the rollouts.
         reward: what the verdicts are worth.
+        tokenizer: folder or hub id of the tokenizer; the policy's own by default.
         sampling: how responses are drawn; ``n`` is the group size.
         update: mini-batches, micro-batches, aggregation, clipping.
         optimizer: over the policy's parameters.
@@ -59,10 +57,10 @@ class RLVRModule(LightningModule):
     def __init__(
         self,
         policy: str,
+        algorithm: Algorithm,
+        engine: RolloutEngine,
+        reward: Reward,
         tokenizer: str | None = None,
-        algorithm: Algorithm | None = None,
-        engine: RolloutEngine | None = None,
-        reward: Reward | None = None,
         sampling: Sampling = Sampling(n=8, temperature=0.6, max_tokens=3072),  # noqa: B008  # frozen
         update: UpdateConfig = UpdateConfig(),  # noqa: B008  # frozen
         optimizer: OptimizerCallable = _adamw,
@@ -75,9 +73,9 @@ class RLVRModule(LightningModule):
         self.policy_source = policy
         self.tokenizer_source = tokenizer or policy
         self.reference_source = reference or policy
-        self.algorithm = algorithm or GRPO()
-        self.engine = engine or TransformersEngine()
-        self.reward = reward or AnswerReward()
+        self.algorithm = algorithm
+        self.engine = engine
+        self.reward = reward
         self.sampling = sampling
         self.update_config = update
         self.optimizer_factory = optimizer

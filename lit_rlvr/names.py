@@ -44,18 +44,18 @@ METRICS: dict[str, str] = {
     "time/sync": "seconds handing the weights to the engine",
     "memory/peak_gb": "peak memory in GB: of the GPU, or of the process on CPU",
     "eval/{benchmark}/avg@{k}": "accuracy over the benchmark's problems, k responses each",
-    "eval/{benchmark}/stderr": "its standard error over problems",
-    "eval/{benchmark}/boxed": "share of responses with a complete box",
-    "eval/{benchmark}/truncated": "share of responses cut at the token limit",
-    "eval/{benchmark}/length": "tokens per response",
-    "eval/{benchmark}/seconds": "seconds the evaluation took",
+    "eval/{benchmark}/stderr@{k}": "its standard error over problems",
+    "eval/{benchmark}/boxed@{k}": "share of responses with a complete box",
+    "eval/{benchmark}/truncated@{k}": "share of responses cut at the token limit",
+    "eval/{benchmark}/length@{k}": "tokens per response",
+    "eval/{benchmark}/seconds@{k}": "seconds the evaluation took",
 }
 
 
 def evaluation_metrics(benchmark: str, k: int) -> dict[str, str]:
     """The names of one benchmark's metrics: short key -> full name."""
-    keys = {"accuracy": "avg@{k}"} | {key: key for key in ("stderr", "boxed", "truncated", "length", "seconds")}
-    return {short: f"eval/{benchmark}/{key}".replace("{k}", str(k)) for short, key in keys.items()}
+    keys = {"accuracy": "avg"} | {key: key for key in ("stderr", "boxed", "truncated", "length", "seconds")}
+    return {short: f"eval/{benchmark}/{key}@{k}" for short, key in keys.items()}
 
 
 def check_names(metrics: dict[str, float]) -> dict[str, float]:

@@ -106,7 +106,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         hint = f"; the folder has {', '.join(there)}" if there else ""
         raise UserError(f"There is no checkpoint {path}{hint}.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError) as error:
         raise UserError(
             f"The checkpoint {path} is damaged or was not written by lit-rlvr; use the one before it."

@@ -1,1 +1,6 @@
 """Stage 3: verdicts on responses, and rewards made of verdicts. One verifier serves training and evaluation."""
+
+from lit_rlvr.rewards.verdict import Kind, Verdict
+from lit_rlvr.rewards.verifier import Verifier, check_gold, verify
+
+__all__ = ["Kind", "Verdict", "Verifier", "check_gold", "verify"]

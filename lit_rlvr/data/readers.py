@@ -1,0 +1,269 @@
+"""Where problems come from: a built-in name, a local file, or a data set of the Hugging Face hub.
+
+Start of the line: a source given as a string -> a tuple of Problems, which the DataModule and the benchmarks use.
+"""
+
+import json
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from lit_rlvr.data.schemas import SchemaError, parse_row
+from lit_rlvr.errors import UserError
+from lit_rlvr.experience import Problem
+
+_ENDINGS = (".parquet", ".jsonl", ".json")
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(:[\w.\-]+){0,2}")
+_BUILT_IN = re.compile(r"tiny(/.*|-pool|500)?")
+_Numbered = tuple[int, Any]
+"""A row and its number in the file, counted from 1."""
+
+
+def read_problems(
+    source: str, select: Sequence[int] | Sequence[str] | None = None, distinct: bool = True
+) -> tuple[Problem, ...]:
+    """All problems of a source, or the selected ones.
+
+    Args:
+        source: ``tiny``, ``tiny/<name>``, ``tiny-pool``, ``tiny500``; a .parquet, .jsonl or .json file; or a hub id
+            ``owner/name``, ``owner/name:split``, ``owner/name:config:split``.
+        select: ids, in the order wanted. Numbers mean ids where all ids of the source are whole numbers (the index of
+            verl rows, the row number counted from 0 where rows have no id), and positions counted from 0 elsewhere.
+        distinct: copies of one row (the paper's files repeat a problem 128 times) become one problem. Two rows are
+            copies if question, answer and the id that the file gives them (if any) are equal.
+
+    Returns:
+        Problems in the order of the source, or of ``select``. Their ids differ; rows without an id get their number,
+        counted from 0. A row with a blank gold answer cannot be rewarded and is left out with a warning, for the
+        paper's own file of 1,209 problems has one.
+
+    Raises:
+        UserError: nothing is there under this name, a row cannot be read, or no selected problem has a gold answer.
+    """
+    if _BUILT_IN.fullmatch(source) and Path(source).suffix not in _ENDINGS:
+        return select_problems(_built_in(source), select, source)
+    if Path(source).suffix in _ENDINGS or Path(source).expanduser().exists():
+        rows, where = _read_file(Path(source).expanduser()), source
+        label = Path(source).name
+    elif _HUB_ID.fullmatch(source):
+        rows, where, label = _read_hub(source), source, source.split(":")[0]
+    else:
+        names = _built_in_names()
+        near = get_close_matches(source, names, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise UserError(
+            f"There is no problem source {source!r}{hint}; give one of {', '.join(names)}, a file ending in "
+            f"{', '.join(_ENDINGS)}, or a hub id owner/name."
+        )
+    problems = _parse(rows, where, label, distinct)
+    if not problems:
+        raise UserError(f"{where} holds no problems; give it at least one row with a question and its answer.")
+    return _answered(select_problems(problems, select, where), where, strict=select is not None)
+
+
+def is_hub_id(source: str) -> bool:
+    """Whether reading ``source`` means a download."""
+    return (
+        _HUB_ID.fullmatch(source) is not None
+        and not _BUILT_IN.fullmatch(source)
+        and Path(source).suffix not in _ENDINGS
+        and not Path(source).expanduser().exists()
+    )
+
+
+def select_problems(
+    problems: tuple[Problem, ...], select: Sequence[int] | Sequence[str] | None, where: str
+) -> tuple[Problem, ...]:
+    """The problems with these ids, or at these positions (see :func:`read_problems`); all of them for None.
+
+    Raises:
+        UserError: an empty selection, or an entry that names no problem or names one twice.
+    """
+    if select is None:
+        return problems
+    if not select:
+        raise UserError("data.select is empty; name at least one problem, or leave it out to take them all.")
+    by_id = {problem.id: problem for problem in problems}
+    numbered = all(problem.id.isdecimal() for problem in problems)
+    chosen = []
+    for entry in select:
+        if isinstance(entry, int) and not numbered and 0 <= entry < len(problems):
+            chosen.append(problems[entry])
+        elif str(entry) in by_id:
+            chosen.append(by_id[str(entry)])
+        else:
+            near = get_close_matches(str(entry), by_id, n=1)
+            known = f"the nearest is {near[0]}" if near else f"the first ids are {', '.join(list(by_id)[:5])}"
+            raise UserError(
+                f"data.select names the problem {entry!r}, which {where} with its {len(problems)} problems does not have; "
+                f"{known}."
+            )
+    if len(set(chosen)) < len(chosen):
+        raise UserError(f"data.select names a problem of {where} twice; name each once, rows repeat by themselves.")
+    return tuple(chosen)
+
+
+def _built_in_names() -> tuple[str, ...]:
+    from lit_rlvr.tiny.problems import NAMED  # lazily: files and hub ids need no generated problems
+
+    return ("tiny", *NAMED, "tiny-pool", "tiny500")
+
+
+def _built_in(source: str) -> tuple[Problem, ...]:
+    from lit_rlvr.tiny import problems as tiny
+
+    match source:
+        case "tiny":
+            return (tiny.one_shot(),)
+        case "tiny-pool":
+            return tiny.training_pool()
+        case "tiny500":
+            return tiny.tiny500()
+    if source not in tiny.NAMED:
+        near = get_close_matches(source, tiny.NAMED, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise UserError(f"There is no built-in problem {source!r}{hint}; use one of {', '.join(_built_in_names())}.")
+    return (tiny.NAMED[source],)
+
+
+def _read_file(path: Path) -> Iterable[_Numbered]:
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name a file in it that ends in {', '.join(_ENDINGS)}.")
+    if not path.exists():
+        if not path.parent.is_dir():
+            raise UserError(f"There is no problem file {path}: the folder {path.parent} does not exist.")
+        near = get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
+        hint = f"did you mean {path.parent / near[0]}?" if near else f"no name in {path.parent} is like it."
+        raise UserError(f"There is no problem file {path}; {hint}")
+    if path.suffix not in _ENDINGS:
+        raise UserError(f"{path} ends in none of {', '.join(_ENDINGS)}; convert it, or rename it to what it holds.")
+    if path.stat().st_size == 0:
+        raise UserError(f"{path} is empty; give it at least one row with a question and its answer.")
+    return {".parquet": _parquet_rows, ".jsonl": _json_lines, ".json": _json_rows}[path.suffix](path)
+
+
+def _parquet_rows(path: Path) -> list[_Numbered]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path} is not a readable parquet file: {_one_line(error)}.") from error
+    return list(enumerate(table.to_pylist(), start=1))
+
+
+def _json_text(path: Path) -> str:
+    """The text of a file, without a byte order mark."""
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = content[: error.start].count(b"\n") + 1
+        raise UserError(f"{path}, row {row}: byte {error.start} is not valid UTF-8; save the file as UTF-8.") from error
+
+
+def _json_lines(path: Path) -> list[_Numbered]:
+    rows = []
+    # Not splitlines(): a JSON string may hold U+2028 and its like unescaped, and they do not end a row.
+    for number, line in enumerate(_json_text(path).split("\n"), start=1):
+        if line.strip():
+            try:
+                rows.append((number, json.loads(line)))
+            except ValueError as error:
+                raise UserError(
+                    f"{path}, row {number} is not valid JSON ({_one_line(error)}); a .jsonl file holds one JSON object "
+                    "per line."
+                ) from error
+    return rows
+
+
+def _json_rows(path: Path) -> list[_Numbered]:
+    try:
+        content = json.loads(_json_text(path))
+    except ValueError as error:
+        raise UserError(
+            f"{path} is not valid JSON ({_one_line(error)}); it should hold a list of objects, and a file with one object "
+            "per line should end in .jsonl."
+        ) from error
+    return list(enumerate(content if isinstance(content, list) else [content], start=1))
+
+
+def _read_hub(source: str) -> Iterable[_Numbered]:
+    try:
+        import datasets
+    except ImportError as error:
+        raise UserError(
+            f"{source} is read from the Hugging Face hub, which needs the package datasets: "
+            "pip install 'lit-rlvr[hub]' (or give a local file)."
+        ) from error
+    name, *parts = source.split(":")
+    config = parts[0] if len(parts) == 2 else None
+    split = parts[-1] if parts else None
+    try:
+        loaded = datasets.load_dataset(name, config, split=split)
+    except Exception as error:  # the library raises many kinds: no network, no such set, config or split, no rights
+        raise UserError(
+            f"The hub data set {source} could not be read: {type(error).__name__}: {_one_line(error)} "
+            "(form: owner/name:split or owner/name:config:split; for a local file, check its path)."
+        ) from error
+    if isinstance(loaded, dict):
+        if len(loaded) != 1:
+            raise UserError(
+                f"The hub data set {name} has the splits {', '.join(loaded)}; say which, as in {source}:{next(iter(loaded))}."
+            )
+        loaded = next(iter(loaded.values()))
+    return enumerate(loaded, start=1)
+
+
+def _parse(rows: Iterable[_Numbered], where: str, label: str, distinct: bool) -> tuple[Problem, ...]:
+    """Rows -> problems with ids that differ, copies collapsed if ``distinct``. Blank answers are still among them."""
+    problems: list[Problem] = []
+    copies: set[tuple[str, str, str]] = set()
+    taken: set[str] = set()
+    for position, (number, row) in enumerate(rows):
+        if not isinstance(row, dict):
+            raise UserError(
+                f"{where}, row {number} is a {type(row).__name__}, not an object with a question and its answer."
+            )
+        try:
+            problem = parse_row(row, label)
+        except SchemaError as error:
+            raise UserError(f"{where}, row {number}: {error}.") from error
+        key = (problem.id, problem.question, problem.answer)
+        if distinct and key in copies:
+            continue
+        copies.add(key)
+        identity = wanted = problem.id or str(position)
+        repeat = 1
+        while identity in taken:  # files merged from several sets may use one number for different problems
+            repeat += 1
+            identity = f"{wanted}#{repeat}"
+        taken.add(identity)
+        problems.append(replace(problem, id=identity))
+    return tuple(problems)
+
+
+def _answered(problems: tuple[Problem, ...], where: str, strict: bool) -> tuple[Problem, ...]:
+    """Those with a gold answer. An error if there is none, or if ``strict`` and one is missing."""
+    blank = [problem.id for problem in problems if not problem.answer]
+    if blank and (strict or len(blank) == len(problems)):
+        raise UserError(
+            f"{where}: problem {blank[0]} has no gold answer, so no response to it can be rewarded; give it one, or select "
+            "another problem."
+        )
+    if blank:
+        ids = ", ".join(blank[:5]) + (", …" if len(blank) > 5 else "")
+        warnings.warn(
+            f"{where}: {len(blank)} of {len(problems)} problems left out for want of a gold answer (ids {ids}).",
+            stacklevel=3,
+        )
+    return tuple(problem for problem in problems if problem.answer)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200].rstrip(".")

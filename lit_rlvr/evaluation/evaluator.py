@@ -1,0 +1,143 @@
+"""The evaluator: benchmark problems -> responses of the current policy -> verdicts -> an EvaluationResult.
+
+Last stage of the line. It runs inside training and alone, with the engine, prompts and verifier of training.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from lit_rlvr.data.prompts import encode
+from lit_rlvr.evaluation.metrics import KINDS, PerProblemAccuracy, ResponseStatistics
+from lit_rlvr.evaluation.plan import EvaluationPlan
+from lit_rlvr.evaluation.result import EvaluationResult, EvaluationSample
+from lit_rlvr.experience import Problem, Rollouts
+from lit_rlvr.rewards.extract import extract_boxed
+from lit_rlvr.rewards.verdict import Verdict
+from lit_rlvr.rollout.engine import Progress, RolloutEngine, Sampling
+from lit_rlvr.seeding import step_seed
+
+__all__ = ["EvaluationPlan", "EvaluationResult", "EvaluationSample", "evaluate"]
+
+SAMPLED_CHUNK = 256
+"""Responses per engine call when sampling. Fixed, for the draws of a response hang on its place in its call; large enough
+to keep an engine busy, small enough that ranks share the small competitions' 240 and 320 responses."""
+
+KEPT_SAMPLES = 4
+"""Responses shown per evaluation, always to the same problems, so that they can be compared over RL steps."""
+
+
+class VerifiesMany(Protocol):
+    """What the evaluator asks of a verifier."""
+
+    def verify_many(self, pairs: list[tuple[str, str]]) -> Sequence[Verdict]:
+        """One verdict for each (response, gold answer)."""
+
+
+def evaluate(
+    plan: EvaluationPlan,
+    engine: RolloutEngine,
+    tokenizer: PreTrainedTokenizerBase,
+    verifier: VerifiesMany,
+    seed: int,
+    rl_step: int,
+    rank: int = 0,
+    world_size: int = 1,
+    progress: Progress | None = None,
+    batch_responses: int = 512,
+) -> EvaluationResult:
+    """Evaluate the policy that is in the engine. With several ranks, every one calls it, and gets the whole result.
+
+    Draws depend on (seed, benchmark, place of the problem in the evaluation, sample) and on nothing else: not on the RL
+    step, so that two steps are compared with common random numbers, and not on how the work is split. Engines draw by a
+    response's place in its call; sampled problems are therefore asked in chunks whose bounds are fixed, each with a seed
+    of its own, and ranks take whole chunks in turn. Greedy decoding draws nothing, so there each rank takes every
+    ``world_size``-th problem.
+
+    Args:
+        plan: what to evaluate.
+        engine: holds the weights.
+        tokenizer: the policy's.
+        verifier: the one that training uses.
+        seed: the run's.
+        rl_step: for the record.
+        rank: of this process.
+        world_size: number of processes.
+        progress: called with (responses done, responses asked) of this rank.
+        batch_responses: responses per engine call when decoding greedily.
+
+    Raises:
+        UserError: from reading the benchmark or from the template.
+    """
+    problems, sampling = plan.problems(), plan.sampling
+    template = plan.settled()["template"]
+    chunks = list(_chunks(len(problems), sampling, rank, world_size, batch_responses))
+    asked = sum(len(indices) for _, indices in chunks) * sampling.n
+    accuracy, statistics = PerProblemAccuracy(len(problems)), ResponseStatistics()
+    shown = {i * len(problems) // KEPT_SAMPLES for i in range(KEPT_SAMPLES)}
+    samples: list[EvaluationSample] = []
+    done = 0
+    for chunk, indices in chunks:
+
+        def report(finished: int, _: int, before: int = done) -> None:
+            if progress is not None:
+                progress(before + finished, asked)
+
+        prompts = [encode(template, problems[i].question, tokenizer) for i in indices]
+        # rl_step is left out of the seed on purpose: see above.
+        draws = step_seed(seed, chunk, stream=f"evaluation/{plan.benchmark}")
+        rollouts = engine.generate(prompts, sampling, draws, report)
+        answered = torch.tensor(indices, dtype=torch.int64)[rollouts.rows.cpu()]
+        verdicts = verifier.verify_many(
+            [(text, problems[i].answer) for text, i in zip(rollouts.texts, answered.tolist(), strict=True)]
+        )
+        accuracy.update(answered, torch.tensor([verdict.right for verdict in verdicts], dtype=torch.bool))
+        _count(statistics, rollouts, verdicts)
+        samples += _first_responses(answered.tolist(), problems, rollouts, verdicts, shown)
+        done += len(rollouts)
+    part = EvaluationResult(
+        plan=plan,
+        rl_step=rl_step,
+        problems=problems,
+        correct=tuple(accuracy.correct.tolist()),
+        sampled=tuple(accuracy.sampled.tolist()),
+        boxed=int(statistics.boxed),
+        truncated=int(statistics.truncated),
+        tokens=int(statistics.tokens),
+        kinds=dict(zip(map(str, KINDS), statistics.kinds.tolist(), strict=True)),
+        samples=tuple(samples),
+    )
+    return part.gather() if world_size > 1 else part
+
+
+def _chunks(
+    problems: int, sampling: Sampling, rank: int, world_size: int, batch_responses: int
+) -> Iterator[tuple[int, list[int]]]:
+    """The engine calls of a rank: (number of the chunk, indices of its problems)."""
+    if sampling.temperature == 0:
+        mine, size = list(range(rank, problems, world_size)), max(1, batch_responses // sampling.n)
+        yield from ((start // size, mine[start : start + size]) for start in range(0, len(mine), size))
+    else:
+        size = max(1, SAMPLED_CHUNK // sampling.n)
+        for chunk in range(rank, -(-problems // size), world_size):
+            yield chunk, list(range(chunk * size, min((chunk + 1) * size, problems)))
+
+
+def _count(statistics: ResponseStatistics, rollouts: Rollouts, verdicts: Sequence[Verdict]) -> None:
+    boxed = torch.tensor([extract_boxed(text) is not None for text in rollouts.texts], dtype=torch.bool)
+    statistics.update(verdicts, boxed, rollouts.stopped.cpu(), rollouts.lengths.cpu())
+
+
+def _first_responses(
+    answered: list[int],
+    problems: tuple[Problem, ...],
+    rollouts: Rollouts,
+    verdicts: Sequence[Verdict],
+    shown: set[int],
+) -> Iterator[EvaluationSample]:
+    """The first response to each problem that is shown."""
+    for place, index in enumerate(answered):
+        if index in shown and (place == 0 or answered[place - 1] != index):
+            yield EvaluationSample(index, problems[index], rollouts.texts[place], verdicts[place])

@@ -1,0 +1,93 @@
+"""What is to be evaluated and how: a benchmark, and whatever shall differ from its own decoding.
+
+Written in configs, read by the evaluator.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lit_rlvr.data.prompts import get_template
+from lit_rlvr.errors import UserError
+from lit_rlvr.evaluation.benchmarks import get_benchmark, load
+from lit_rlvr.experience import Problem
+from lit_rlvr.rollout.engine import Sampling
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """What to evaluate and how. What is None is taken from the benchmark.
+
+    Attributes:
+        benchmark: name in :data:`lit_rlvr.evaluation.benchmarks.BENCHMARKS`.
+        samples: responses per problem (the k of avg@k); 1 when decoding greedily.
+        temperature: 0 decodes greedily.
+        max_tokens: response limit in tokens.
+        limit: evaluate that many problems only, spread over the file; None evaluates all.
+        path: problem file to read instead of the benchmark's own.
+        template: prompt template.
+    """
+
+    benchmark: str
+    samples: int | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    limit: int | None = None
+    path: str | None = None
+    template: str | None = None
+
+    def __post_init__(self) -> None:
+        get_benchmark(self.benchmark)
+        if self.template is not None:
+            get_template(self.template)
+        for key in ("samples", "max_tokens", "limit"):
+            value = getattr(self, key)
+            if value is not None and value < 1:
+                raise UserError(f"evaluation of {self.benchmark}: {key} is {value}; it must be at least 1.")
+        settled = self.settled()
+        if settled["temperature"] < 0:
+            raise UserError(
+                f"evaluation of {self.benchmark}: temperature is {settled['temperature']}; use 0 (greedy) or more."
+            )
+        if settled["temperature"] == 0 and settled["samples"] > 1:
+            raise UserError(
+                f"evaluation of {self.benchmark}: {settled['samples']} samples at temperature 0 would all be the same; set "
+                "a temperature, or samples to 1."
+            )
+
+    def settled(self) -> dict[str, Any]:
+        """``template``, ``samples``, ``temperature`` and ``max_tokens`` as they will be used."""
+        benchmark = get_benchmark(self.benchmark)
+        temperature = benchmark.temperature if self.temperature is None else self.temperature
+        return {
+            "template": self.template or benchmark.template,
+            "samples": self.samples or (1 if temperature == 0 else benchmark.samples),
+            "temperature": float(temperature),
+            "max_tokens": self.max_tokens or benchmark.max_tokens,
+        }
+
+    @property
+    def k(self) -> int:
+        """Responses per problem."""
+        return int(self.settled()["samples"])
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the engine is to draw."""
+        settled = self.settled()
+        return Sampling(
+            n=settled["samples"],
+            temperature=settled["temperature"],
+            max_tokens=settled["max_tokens"],
+            stop=get_template(settled["template"]).stop,
+        )
+
+    def problems(self) -> tuple[Problem, ...]:
+        """The problems it evaluates on; see :func:`lit_rlvr.evaluation.benchmarks.load`."""
+        return load(self.benchmark, self.path, self.limit)
+
+    def describe(self) -> str:
+        """One line for a plan."""
+        settled, total = self.settled(), get_benchmark(self.benchmark).problems
+        count = f"{min(self.limit, total)} of {total:,}" if self.limit else f"{total:,}"
+        how = "greedy" if settled["temperature"] == 0 else f"avg@{self.k} at temperature {settled['temperature']:g}"
+        return f"{self.benchmark}: {count} problems, {how}, at most {settled['max_tokens']:,} tokens"

@@ -1,0 +1,148 @@
+"""What came of an evaluation: counts per problem and per response, and the figures made of them.
+
+Made by the evaluator, read by callbacks and reports.
+"""
+
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
+
+import torch
+import torch.distributed
+
+from lit_rlvr.evaluation.metrics import avg_at_k, by_group, pass_at_k, standard_error
+from lit_rlvr.evaluation.plan import EvaluationPlan
+from lit_rlvr.experience import Problem
+from lit_rlvr.rewards.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class EvaluationSample:
+    """One response, for people to read. ``index`` is the problem's place in the evaluation."""
+
+    index: int
+    problem: Problem
+    response: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """What came of an evaluation, of one rank or of all.
+
+    Attributes:
+        plan: what was asked.
+        rl_step: how many RL steps the policy had had.
+        problems: the P problems, those of other ranks included.
+        correct: P counts of right responses.
+        sampled: P counts of responses; 0 for a problem of another rank.
+        boxed: responses with a complete box.
+        truncated: responses cut at the token limit.
+        tokens: in all responses.
+        kinds: kind of verdict -> responses.
+        samples: a few responses.
+    """
+
+    plan: EvaluationPlan
+    rl_step: int
+    problems: tuple[Problem, ...]
+    correct: tuple[int, ...]
+    sampled: tuple[int, ...]
+    boxed: int
+    truncated: int
+    tokens: int
+    kinds: dict[str, int]
+    samples: tuple[EvaluationSample, ...]
+
+    @property
+    def responses(self) -> int:
+        """How many there are."""
+        return sum(self.sampled)
+
+    @property
+    def accuracy(self) -> float:
+        """avg@k: mean over problems."""
+        return avg_at_k(*self._counts())
+
+    @property
+    def stderr(self) -> float:
+        """Standard error of the accuracy over problems."""
+        return standard_error(*self._counts())
+
+    @property
+    def boxed_rate(self) -> float:
+        """Share of responses with a complete box."""
+        return self.boxed / max(1, self.responses)
+
+    @property
+    def truncated_rate(self) -> float:
+        """Share of responses cut at the token limit."""
+        return self.truncated / max(1, self.responses)
+
+    @property
+    def mean_length(self) -> float:
+        """Tokens per response."""
+        return self.tokens / max(1, self.responses)
+
+    def pass_at(self, k: int) -> float:
+        """Unbiased pass@k."""
+        return pass_at_k(*self._counts(), k)
+
+    def by_subject(self) -> dict[str, tuple[int, float]]:
+        """Subject -> (problems, accuracy)."""
+        return by_group(*self._counts(), [problem.subject for problem in self.problems])
+
+    def by_level(self) -> dict[str, tuple[int, float]]:
+        """Level -> (problems, accuracy)."""
+        return by_group(*self._counts(), [problem.level for problem in self.problems])
+
+    def row(self) -> dict[str, Any]:
+        """The line of ``evaluations.jsonl``: plain values only.
+
+        ``correct`` lists the right responses per problem, in the benchmark's order, for paired tests between steps.
+        """
+        settled, k = self.plan.settled(), self.plan.k
+        return {
+            "rl_step": self.rl_step,
+            "benchmark": self.plan.benchmark,
+            "problems": sum(count > 0 for count in self.sampled),
+            "k": k,
+            "temperature": settled["temperature"],
+            "accuracy": self.accuracy,
+            "stderr": self.stderr,
+            "pass_at_k": {str(j): self.pass_at(j) for j in sorted({2**i for i in range(k.bit_length())} | {k})},
+            "boxed": self.boxed_rate,
+            "truncated": self.truncated_rate,
+            "length": self.mean_length,
+            "verdicts": dict(self.kinds),
+            "subjects": {name: list(value) for name, value in self.by_subject().items()},
+            "levels": {name: list(value) for name, value in self.by_level().items()},
+            "template": settled["template"],
+            "max_tokens": settled["max_tokens"],
+            "limit": self.plan.limit,
+            "correct": list(self.correct),
+        }
+
+    def merge(self, other: "EvaluationResult") -> "EvaluationResult":
+        """Both parts of one evaluation, another rank's added to this one's."""
+        return replace(
+            self,
+            correct=tuple(a + b for a, b in zip(self.correct, other.correct, strict=True)),
+            sampled=tuple(a + b for a, b in zip(self.sampled, other.sampled, strict=True)),
+            boxed=self.boxed + other.boxed,
+            truncated=self.truncated + other.truncated,
+            tokens=self.tokens + other.tokens,
+            kinds={kind: count + other.kinds[kind] for kind, count in self.kinds.items()},
+            samples=tuple(sorted(self.samples + other.samples, key=lambda sample: sample.index)),
+        )
+
+    def gather(self) -> "EvaluationResult":
+        """All ranks' parts merged, on every rank. Collective; the part itself where there is no process group."""
+        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+            return self
+        parts: list[Any] = [None] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(parts, self)
+        return reduce(EvaluationResult.merge, parts)
+
+    def _counts(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.tensor(self.correct, dtype=torch.int64), torch.tensor(self.sampled, dtype=torch.int64)

@@ -1,0 +1,104 @@
+"""From an exception to the one sentence a user needs: what, where, and how to mend it."""
+
+import inspect
+import re
+from difflib import get_close_matches
+
+import torch
+from jsonargparse import ArgumentParser
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from lit_rlvr.algorithms.algorithm import Algorithm
+from lit_rlvr.errors import UserError
+from lit_rlvr.evaluation.evaluator import EvaluationPlan
+from lit_rlvr.rewards.rewards import Reward
+from lit_rlvr.rollout.transformers_engine import TransformersEngine
+
+
+def user_error(error: BaseException | None) -> UserError | None:
+    """The `UserError` behind an exception: jsonargparse wraps what a class raises while it is built."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def sentence_for(error: Exception) -> str | None:
+    """What to tell the user, or None where it is no mistake of theirs."""
+    ours = user_error(error)
+    if ours is not None:
+        return str(ours)
+    if isinstance(error, MisconfigurationException):
+        return str(error)
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        return (
+            "the GPU is out of memory: lower model.update.micro_batch_tokens or model.engine.init_args.max_batch, set "
+            "model.gradient_checkpointing, or use more GPUs with trainer.strategy fsdp2."
+        )
+    return None
+
+
+def explain(message: str, parser: ArgumentParser) -> str:
+    """One sentence from the parser's message, with the nearest right key where a wrong one was given.
+
+    Args:
+        message: what jsonargparse would print after a page of usage.
+        parser: that parser, which knows the keys.
+    """
+    text = " ".join(message.split())
+    key = re.search(r"(?:does not accept option|[Uu]nrecognized arguments:|Option) \'?(?:--)?([\w.]+)\'?", text)
+    if key:
+        return _unknown_key(key[1], known_keys(parser) + class_keys())
+    value = re.search(
+        r'Parser key "([\w.]+)":.*?Expected an? (.*?)(?:\. Got value: | Given value type: .* Given value: )(.*)', text
+    )
+    if value:
+        return _wrong_value(*value.groups())
+    name = re.search(r'Parser key "([\w.]+)":.*Expected a dot import path string: (\S+)', text)
+    if name:
+        return _wrong_value(name[1], "a class", name[2])
+    file = re.search(r"File does not exist: '?([^']+)'?", text)
+    if file:
+        return f"there is no configuration file {file[1]}."
+    return text
+
+
+def _unknown_key(key: str, known: list[str]) -> str:
+    near = get_close_matches(key, known, n=1)
+    if not near:  # the right name in the wrong section, or a key of a class, of which only the last part is given
+        leaf = get_close_matches(key.rsplit(".", 1)[-1], [k.rsplit(".", 1)[-1] for k in known], n=1)
+        near = [k for k in known if leaf and k.rsplit(".", 1)[-1] == leaf[0]]
+    hint = f"; the nearest key is {near[0]!r}" if near else "; `lit-rlvr fit --help` lists the keys"
+    return f"the configuration has no key {key!r}{hint}."
+
+
+def _wrong_value(key: str, expected: str, given: str) -> str:
+    kind = {"algorithm": Algorithm, "reward": Reward}.get(key.rsplit(".", 1)[-1])
+    if kind is not None:
+        names = ", ".join(sorted(c.__name__ for c in kind.__subclasses__()))
+        return f"{key} is {given}, which is no class known here; use one of {names}, or the import path of your own."
+    plain = re.sub(r"<class '([\w.]+)'>", r"\1", expected).replace("typing.Literal", "one of ")
+    return f"{key} is {given}, which is not what is expected there: {plain}."
+
+
+def known_keys(parser: ArgumentParser) -> list[str]:
+    """Every dotted key of the parser and of its subcommands."""
+    keys: list[str] = []
+    for action in parser._actions:
+        choices = getattr(action, "choices", None)
+        if isinstance(choices, dict):
+            keys += [k for sub in choices.values() if isinstance(sub, ArgumentParser) for k in known_keys(sub)]
+        elif action.dest:
+            keys.append(action.dest)
+    return list(dict.fromkeys(keys))
+
+
+def class_keys() -> list[str]:
+    """Keys of the classes that a configuration chooses, of which the parser knows nothing until they are chosen."""
+    classes = {"model.algorithm": Algorithm.__subclasses__(), "model.reward": Reward.__subclasses__()}
+    classes |= {"model.engine": [TransformersEngine], "evaluation.plans": [EvaluationPlan]}
+    return [
+        f"{section}.{name}" if section == "evaluation.plans" else f"{section}.init_args.{name}"
+        for section, kinds in classes.items()
+        for kind in kinds
+        for name in inspect.signature(kind).parameters
+    ]

@@ -1,0 +1,173 @@
+"""Stage 3c: persistent worker processes for the symbolic step, each of which can be killed at any moment.
+
+A worker that does not answer in time gets SIGKILL and a successor; nothing else stops a C loop on huge integers (an
+alarm is only seen when the C call returns). No signal handlers and no ``multiprocessing`` start methods are used, so
+the pool works from any thread and leaves the main program alone.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+
+# sympy's caches grow with every call, and a worker that was led astray should not last.
+_CALLS_PER_WORKER = 2000
+# Loading sympy and the grammar takes 2-4 s; a busy file system can stretch that a lot.
+_START_SECONDS = 120
+# Wall seconds that the slow answers of one call may cost in all; the rest of them count as too costly.
+_CALL_SECONDS = 20
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "from lit_rlvr.rewards.worker import serve; serve(int(sys.argv[1]))"
+)
+
+
+@dataclass
+class _Worker:
+    """A worker process: the pipe to it, its process id (for the server to kill), and how often it was asked."""
+
+    connection: Connection
+    pid: int
+    calls: int = 0
+
+
+class Pool:
+    """Runs ``symbolic.judge`` on pairs in worker processes. Nothing is started before the first pair.
+
+    Args:
+        workers: processes.
+        timeout: wall seconds per pair before its worker is killed.
+    """
+
+    def __init__(self, workers: int, timeout: float) -> None:
+        self.timeout = timeout
+        self._count = workers
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._owner = os.getpid()
+        self._server: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._workers: list[_Worker] = []
+
+    def judge(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
+        """Outcomes of (gold, answer) pairs: ``symbolic.judge``'s, ``"too_costly"`` or ``"crashed"``."""
+        if not pairs:
+            return []
+        if os.getpid() != self._owner:  # forked: the processes belong to the parent
+            self._forget()
+        with self._lock:
+            try:
+                return self._judge(pairs)
+            except BaseException:  # also Ctrl-C: an answer under way must not be taken for the next call's
+                self._stop()
+                raise
+
+    def _judge(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
+        # Whatever is not reached in time stays too costly.
+        outcomes = ["too_costly"] * len(pairs)
+        if self._control is None:
+            self._start()
+        waiting = deque(range(len(pairs)))
+        end = time.monotonic() + max(_CALL_SECONDS, self.timeout)
+        idle = list(self._workers)
+        busy: dict[Connection, tuple[_Worker, int, float]] = {}
+        while (waiting and time.monotonic() < end) or busy:
+            while waiting and idle and time.monotonic() < end:
+                worker, index = idle.pop(), waiting.popleft()
+                try:
+                    worker.connection.send_bytes(json.dumps(pairs[index]).encode())
+                except OSError:  # it died while idle: not this pair's fault
+                    idle.append(self._replace(worker))
+                    waiting.appendleft(index)
+                    continue
+                worker.calls += 1
+                busy[worker.connection] = (worker, index, time.monotonic() + self.timeout)
+            nearest = min((deadline for _, _, deadline in busy.values()), default=0.0)
+            ready = set(wait(list(busy), max(0.0, nearest - time.monotonic())))
+            for connection, (worker, index, deadline) in list(busy.items()):
+                if connection in ready:
+                    try:
+                        outcomes[index] = json.loads(connection.recv_bytes())
+                    except (EOFError, OSError, ValueError):
+                        outcomes[index] = "crashed"
+                        worker.calls = _CALLS_PER_WORKER
+                elif time.monotonic() >= deadline:
+                    worker.calls = _CALLS_PER_WORKER
+                else:
+                    continue
+                del busy[connection]
+                idle.append(self._replace(worker) if worker.calls >= _CALLS_PER_WORKER else worker)
+        return outcomes
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._server = subprocess.Popen(
+                [sys.executable, "-c", _BOOT, str(theirs.fileno()), json.dumps(sys.path)],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # the terminal's Ctrl-C is for the trainer, which then closes the pool
+            )
+        self._control = ours
+        ours.settimeout(_START_SECONDS)
+        if ours.recv(16) != b"ready":
+            raise RuntimeError(
+                "The verifier's worker server did not start: check that `python -c 'import math_verify'` works."
+            )
+        self._workers = [self._fork() for _ in range(self._count)]
+
+    def _fork(self) -> _Worker:
+        assert self._control is not None
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(self._control, [b"fork"], [theirs.fileno()])
+            pid = int(self._control.recv(16))
+        return _Worker(Connection(ours.detach()), pid)
+
+    def _replace(self, worker: _Worker) -> _Worker:
+        assert self._control is not None
+        worker.connection.close()
+        self._control.send(b"kill %d" % worker.pid)
+        self._control.recv(16)
+        successor = self._fork()
+        self._workers[self._workers.index(worker)] = successor
+        return successor
+
+    def _forget(self) -> None:
+        for worker in self._workers:
+            worker.connection.close()
+        if self._control is not None:
+            self._control.close()
+        self._reset()
+
+    def _stop(self) -> None:
+        for worker in self._workers:
+            worker.connection.close()
+        self._workers = []
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._server is not None:
+            # The server's end is the workers' end: it is their parent, and they die with it.
+            self._server.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._server.wait(10)
+            self._server = None
+
+    def close(self) -> None:
+        """End all processes. The pool starts anew if it is used again."""
+        if os.getpid() == self._owner:
+            with self._lock:
+                self._stop()

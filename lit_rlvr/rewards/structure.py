@@ -1,0 +1,199 @@
+r"""Stage 3b, third layer: the shape of an answer: lists, tuples, intervals, sets, unions, matrices, ``\pm``.
+
+``parse_answer`` turns a normal form into a small tree whose leaves are single expressions; ``equivalence.py`` compares
+trees. Both are pure text work and linear in the length.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+_TOKEN = re.compile(r"\\begin\{[a-z]+\}|\\end\{[a-z]+\}|\\[A-Za-z]+ ?|\\.|.", re.DOTALL)
+_OPENING = {"(": "(", "[": "[", "{": "{", "\\{": "\\{", "\\langle": "("}
+_CLOSING = {")": ")", "]": "]", "}": "}", "\\}": "\\}", "\\rangle": ")"}
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?")
+_MATRIX = re.compile(r"\\begin\{([pbvBV]?)matrix\}(.*)\\end\{([pbvBV]?)matrix\}", re.DOTALL)
+_MEMBER = re.compile(r"([A-Za-z])\\in ?(?=[(\[\\])")
+_GREEK = (
+    "alpha|beta|gamma|delta|epsilon|varepsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau|phi|varphi|chi"
+    "|psi|omega|Delta|Omega|Phi|Theta|ell|angle|triangle|max|min"
+)
+# What may stand before `=` as the name of the answer: letters, functions of letters or digits, sums of letters. No
+# coefficient and no power: `x^2=4` is not the answer 4.
+_NAME = re.compile(
+    rf"(?=.*[A-Za-z])(?:\\text\{{[^{{}}]*\}}|\\(?:{_GREEK})(?![A-Za-z]) ?|[A-Za-z]|_\{{[^{{}}]*\}}|_[A-Za-z0-9]|'|\|"
+    r"|\+(?=[A-Za-z])|\([A-Za-z0-9, ]*\)|\^\{\\prime ?\})+"
+)
+_RELATION = re.compile(r"(\\le(?![A-Za-z]) ?|\\ge(?![A-Za-z]) ?|<=|>=|<|>)")
+
+
+class Shape(StrEnum):
+    """What kind of thing an answer is."""
+
+    LEAF = "leaf"  # a single expression
+    LIST = "list"  # several answers, or a set: order does not matter
+    TUPLE = "tuple"  # also vectors and intervals: order and brackets matter
+    UNION = "union"
+    MATRIX = "matrix"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A part of an answer.
+
+    Attributes:
+        shape: its kind.
+        text: its normal form, without the name.
+        items: its parts, none for a leaf.
+        mark: brackets of a tuple (``"(]"``), rows x columns of a matrix.
+        name: what stands before ``=``, or ``""``.
+    """
+
+    shape: Shape
+    text: str
+    items: tuple["Node", ...] = ()
+    mark: str = ""
+    name: str = ""
+
+
+def split_top(text: str, separators: frozenset[str]) -> list[str]:
+    """Split at separators (tokens) that are outside all brackets."""
+    parts: list[str] = []
+    current: list[str] = []
+    depth = 0
+    for token in _TOKEN.findall(text):
+        bare = token.rstrip(" ") or token
+        if bare in _OPENING or token.startswith("\\begin"):
+            depth += 1
+        elif bare in _CLOSING or token.startswith("\\end"):
+            depth -= 1
+        if depth == 0 and bare in separators:
+            parts.append("".join(current))
+            current = []
+        else:
+            current.append(token)
+    parts.append("".join(current))
+    return [part.strip() for part in parts]
+
+
+def _enclosed(text: str) -> tuple[str, str, str] | None:
+    """Opening bracket, inside and closing bracket, if one pair encloses the whole text."""
+    tokens = _TOKEN.findall(text)
+    first, last = (tokens[0].rstrip(), tokens[-1].rstrip()) if tokens else ("", "")
+    if first not in _OPENING or last not in _CLOSING or len(tokens) < 2:
+        return None
+    depth = 0
+    for position, token in enumerate(tokens):
+        bare = token.rstrip()
+        depth += (bare in _OPENING) - (bare in _CLOSING)
+        if depth == 0 and position < len(tokens) - 1:
+            return None
+    return (_OPENING[first], "".join(tokens[1:-1]).strip(), _CLOSING[last]) if depth == 0 else None
+
+
+def split_name(text: str) -> tuple[str, str]:
+    r"""``("x", "5")`` for ``x=5`` and for ``5=x``; ``("", text)`` if there is no name."""
+    sides = split_top(text, frozenset("="))
+    if len(sides) != 2 or not all(sides):
+        return "", text
+    left, right = sides
+    if _NAME.fullmatch(left):
+        return _tidy(left), right
+    if re.fullmatch(r"[A-Za-z]", right) and re.fullmatch(r"[-\d./]+", left):
+        return right, left
+    return "", text
+
+
+def is_name(text: str) -> bool:
+    """Whether a text could be the name of an answer."""
+    return _NAME.fullmatch(text) is not None
+
+
+def _tidy(name: str) -> str:
+    return re.sub(r"[{} ]", "", name)
+
+
+def parse_answer(text: str) -> Node:
+    """The tree of a normal form."""
+    if match := _MEMBER.match(text):
+        return _named(parse_answer(text[match.end() :]), match[1])
+    pieces = split_top(text, frozenset(["\\cup"]))
+    if len(pieces) > 1:
+        return Node(Shape.UNION, text, tuple(_element(piece) for piece in pieces))
+    if not _GROUPED.fullmatch(text):
+        parts = split_top(text, frozenset(",;"))
+        if len(parts) > 1:
+            return Node(Shape.LIST, text, _flat(parts))
+    return _element(text)
+
+
+def parse_list(text: str) -> Node:
+    """The tree of a text whose commas separate, even where it looks like one number with thousands marks."""
+    return Node(Shape.LIST, text, _flat(split_top(text, frozenset(",;"))))
+
+
+def _named(node: Node, name: str) -> Node:
+    return Node(node.shape, node.text, node.items, node.mark, name)
+
+
+def _flat(parts: list[str]) -> tuple[Node, ...]:
+    r"""The elements of a list, ``\pm`` being two of them."""
+    nodes = [_element(part) for part in parts]
+    return tuple(item for node in nodes for item in (node.items if node.shape is Shape.LIST else (node,)))
+
+
+def _element(text: str) -> Node:
+    name, rest = split_name(text)
+    if name:
+        return _named(_element(rest) if _enclosed(rest) or "\\pm" in rest else _leaf(rest), name)
+    if match := _MATRIX.fullmatch(text):
+        rows = [split_top(row, frozenset("&")) for row in match[2].replace("\\\\", "\n").strip().split("\n")]
+        cells = tuple(_leaf(cell) for row in rows for cell in row)
+        # Round and square brackets mean the same; bars mean a determinant or a norm.
+        bars = "|" if "v" in (match[1] + match[3]).lower() else ""
+        return Node(Shape.MATRIX, text, cells, bars + "x".join(str(len(row)) for row in rows))
+    enclosed = _enclosed(text)
+    if enclosed:
+        opening, inside, closing = enclosed
+        parts = split_top(inside, frozenset(",;"))
+        if opening == "\\{" and closing == "\\}":
+            return Node(Shape.LIST, text, _flat(parts) if inside else ())
+        if len(parts) > 1:
+            return Node(Shape.TUPLE, text, tuple(_element(part) for part in parts), opening + closing)
+        if (opening, closing) in (("(", ")"), ("{", "}")):
+            return parse_answer(inside)
+    if text.count("\\pm") == 1:
+        signs = (re.sub(r"\\pm ?", sign, text) for sign in "+-")
+        return Node(Shape.LIST, text, tuple(_leaf(part) for part in signs))
+    return _leaf(text)
+
+
+def _leaf(text: str) -> Node:
+    return Node(Shape.LEAF, text[1:] if text.startswith("+") else text)
+
+
+def as_interval(node: Node) -> Node | None:
+    r"""The interval that an inequality in one variable describes: ``-2\le x<7`` is ``[-2,7)``. None if it is none."""
+    if node.shape is not Shape.LEAF or node.name:
+        return None
+    parts = _RELATION.split(node.text)
+    relations = [r.strip().replace("<=", "\\le").replace(">=", "\\ge") for r in parts[1::2]]
+    sides = [side.strip() for side in parts[::2]]
+    if not all(sides) or "=" in node.text.replace("<=", "").replace(">=", "") or len(relations) not in (1, 2):
+        return None
+    upward = [relation in ("<", "\\le") for relation in relations]
+    if not upward[0]:
+        sides, relations, upward = sides[::-1], relations[::-1], [not up for up in upward[::-1]]
+        relations = [r.replace("\\ge", "\\le").replace(">", "<") for r in relations]
+    if not all(upward):
+        return None
+    middle = 1 if len(sides) == 3 else (0 if re.fullmatch("[A-Za-z]", sides[0]) else 1)
+    if not re.fullmatch("[A-Za-z]", sides[middle]):
+        return None
+    low, high = "-\\infty", "\\infty"
+    opening, closing = "(", ")"
+    if middle == 1:
+        low, opening = sides[0], "[" if relations[0] == "\\le" else "("
+    if middle < len(sides) - 1:
+        high, closing = sides[middle + 1], "]" if relations[middle] == "\\le" else ")"
+    return Node(Shape.TUPLE, node.text, (_leaf(low), _leaf(high)), opening + closing, sides[middle])

@@ -1,0 +1,255 @@
+"""The evaluator on an engine that answers from a table: what it counts, what it asks for, and that splits change nothing."""
+
+import json
+import random
+from collections.abc import Sequence
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from lit_rlvr.errors import UserError
+from lit_rlvr.evaluation.benchmarks import load
+from lit_rlvr.evaluation.evaluator import EvaluationPlan, EvaluationResult, evaluate
+from lit_rlvr.evaluation.metrics import PerProblemAccuracy
+from lit_rlvr.experience import Rollouts
+from lit_rlvr.rewards.extract import extract_boxed
+from lit_rlvr.rewards.verdict import Kind, Verdict
+from lit_rlvr.rollout.engine import Progress, RolloutEngine, Sampling
+from lit_rlvr.seeding import step_seed
+from tests.data.byte_tokenizer import byte_tokenizer
+
+TOKENIZER = byte_tokenizer()
+
+
+class TableEngine:
+    """Keeps the engine's contract with canned answers.
+
+    Greedy decoding boxes the number in the question if it is even. When sampling, whether it is right hangs, as the
+    contract says, on (seed, place in the call) alone. Every fifth question is answered without a box, cut at the limit.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, Sampling, int]] = []
+
+    def setup(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: torch.device) -> None:
+        raise NotImplementedError
+
+    def update_weights(self, policy: PreTrainedModel) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int, progress: Progress | None = None
+    ) -> Rollouts:
+        self.calls.append((len(prompts), sampling, seed))
+        texts, stopped = [], []
+        for row, prompt in enumerate(prompts):
+            number = int("".join(c for c in TOKENIZER.decode(list(prompt), skip_special_tokens=True) if c.isdecimal()))
+            for sample in range(sampling.n):
+                draw = random.Random(step_seed(seed, row * sampling.n + sample)).randrange(10)
+                right = number % 2 == 0 if sampling.temperature == 0 else draw < 4
+                answer = number if right else -1
+                texts.append("no idea" if number % 5 == 4 else rf"So \boxed{{{answer}}}")
+                stopped.append(number % 5 != 4)
+                if progress is not None:
+                    progress(len(texts), len(prompts) * sampling.n)
+        lengths = torch.tensor([len(text) for text in texts])
+        return Rollouts(
+            prompts=tuple(map(tuple, prompts)),
+            rows=torch.arange(len(prompts)).repeat_interleave(sampling.n),
+            problems=torch.arange(len(prompts)).repeat_interleave(sampling.n),
+            tokens=torch.zeros(int(lengths.sum()), dtype=torch.int64),
+            lengths=lengths,
+            logprobs=torch.zeros(int(lengths.sum())),
+            stopped=torch.tensor(stopped),
+            texts=tuple(texts),
+        )
+
+
+class ExactVerifier:
+    """Compares the last box with the gold answer, letter by letter."""
+
+    def verify_many(self, pairs: list[tuple[str, str]]) -> list[Verdict]:
+        verdicts = []
+        for response, gold in pairs:
+            answer = extract_boxed(response)
+            kind = Kind.NO_ANSWER if answer is None else Kind.RIGHT if answer == gold else Kind.WRONG
+            verdicts.append(Verdict(kind, answer))
+        return verdicts
+
+
+@pytest.fixture
+def problem_file(tmp_path: Path) -> str:
+    """500 problems whose answer is the number in the question; subject by thirds."""
+    path = tmp_path / "p.jsonl"
+    rows = [{"problem": f"Say {i}.", "answer": str(i), "subject": "abc"[i % 3], "level": i // 250} for i in range(500)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def _run(plan: EvaluationPlan, **settings: Any) -> EvaluationResult:
+    defaults: dict[str, Any] = {"engine": TableEngine(), "seed": 0, "rl_step": 0}
+    return evaluate(plan, tokenizer=TOKENIZER, verifier=ExactVerifier(), **{**defaults, **settings})
+
+
+def test_the_double_keeps_the_contract() -> None:
+    assert isinstance(TableEngine(), RolloutEngine)
+
+
+def test_greedy_counts(problem_file: str) -> None:
+    engine = TableEngine()
+    result = _run(EvaluationPlan("tiny500", path=problem_file), engine=engine, rl_step=40)
+    right = [i % 2 == 0 and i % 5 != 4 for i in range(500)]
+    assert result.correct == tuple(map(int, right))
+    assert result.sampled == (1,) * 500
+    assert result.accuracy == pytest.approx(0.4)
+    assert result.stderr == pytest.approx((0.4 * 0.6 / 499) ** 0.5)
+    assert result.boxed_rate == pytest.approx(0.8)
+    assert result.truncated_rate == pytest.approx(0.2)
+    assert result.kinds == {
+        "right": 200,
+        "wrong": 200,
+        "no_answer": 100,
+        "unparsable": 0,
+        "too_costly": 0,
+        "crashed": 0,
+    }
+    thirds = {"abc"[j]: [i for i in range(500) if i % 3 == j] for j in range(3)}
+    assert result.by_subject() == {
+        name: (len(at), pytest.approx(sum(right[i] for i in at) / len(at))) for name, at in thirds.items()
+    }
+    texts = ["no idea" if i % 5 == 4 else rf"So \boxed{{{i if i % 2 == 0 else -1}}}" for i in range(500)]
+    assert result.mean_length == pytest.approx(sum(map(len, texts)) / 500)
+    assert [(s.index, s.response) for s in result.samples] == [(i, texts[i]) for i in (0, 125, 250, 375)]
+    assert result.samples[0].verdict == Verdict(Kind.RIGHT, "0")
+    assert engine.calls[0][1] == Sampling(n=1, temperature=0.0, max_tokens=64)
+
+
+def test_the_row_is_json(problem_file: str) -> None:
+    plan = EvaluationPlan("tiny500", path=problem_file, samples=6, temperature=0.6, limit=50, max_tokens=32)
+    result = _run(plan, rl_step=7)
+    row = json.loads(json.dumps(result.row(), allow_nan=False))
+    assert {
+        key: row[key] for key in ("rl_step", "benchmark", "problems", "k", "temperature", "max_tokens", "limit")
+    } == {
+        "rl_step": 7,
+        "benchmark": "tiny500",
+        "problems": 50,
+        "k": 6,
+        "temperature": 0.6,
+        "max_tokens": 32,
+        "limit": 50,
+    }
+    assert row["accuracy"] == pytest.approx(sum(row["correct"]) / 300)
+    assert list(row["pass_at_k"]) == ["1", "2", "4", "6"]
+    assert row["pass_at_k"]["1"] == pytest.approx(row["accuracy"])
+    assert row["pass_at_k"]["6"] == pytest.approx(sum(c > 0 for c in row["correct"]) / 50)
+    assert sum(row["verdicts"].values()) == 300
+    assert sum(problems for problems, _ in row["subjects"].values()) == 50
+    assert set(row["levels"]) == {"0", "1"}
+    assert row["stderr"] > 0
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 8])
+@pytest.mark.parametrize("temperature", [0.0, 0.6])
+def test_a_split_over_ranks_changes_nothing(problem_file: str, world_size: int, temperature: float) -> None:
+    samples = 1 if temperature == 0 else 8
+    plan = EvaluationPlan("tiny500", path=problem_file, samples=samples, temperature=temperature, limit=121)
+    parts = [_run(plan, rank=rank, world_size=world_size) for rank in range(world_size)]
+    assert all(sum(counts) == samples for counts in zip(*(part.sampled for part in parts), strict=True))
+    assert all(sum(count > 0 for count in counts) == 1 for counts in zip(*(p.sampled for p in parts), strict=True))
+    assert reduce(EvaluationResult.merge, parts) == _run(plan)
+
+
+def test_batches_change_nothing(problem_file: str) -> None:
+    for samples, temperature in ((1, 0.0), (8, 0.6)):
+        plan = EvaluationPlan("tiny500", path=problem_file, samples=samples, temperature=temperature, limit=100)
+        assert _run(plan, batch_responses=7) == _run(plan)
+
+
+def test_draws_are_the_same_at_every_step_and_differ_between_seeds_and_benchmarks(problem_file: str) -> None:
+    plan = EvaluationPlan("tiny500", path=problem_file, samples=8, temperature=0.6, limit=100)
+    assert _run(plan, rl_step=0).correct == _run(plan, rl_step=100).correct
+    assert _run(plan).correct != _run(plan, seed=1).correct
+    other = EvaluationPlan("gsm8k", path=problem_file, samples=8, temperature=0.6, limit=100, template="chat-plain")
+    assert _run(plan).correct != _run(other).correct
+    engine = TableEngine()
+    _run(plan, engine=engine)
+    assert len({seed for _, _, seed in engine.calls}) == len(engine.calls) == 4  # 32 problems x 8 in each call
+
+
+def test_progress_reaches_the_end(problem_file: str) -> None:
+    seen: list[tuple[int, int]] = []
+    plan = EvaluationPlan("tiny500", path=problem_file, limit=10)
+    _run(plan, progress=lambda done, asked: seen.append((done, asked)), batch_responses=4)
+    assert seen == [(i, 10) for i in range(1, 11)]
+
+
+def test_more_ranks_than_problems(problem_file: str) -> None:
+    parts = [_run(EvaluationPlan("tiny500", path=problem_file, limit=2), rank=r, world_size=3) for r in range(3)]
+    assert parts[2].responses == 0
+    assert parts[2].accuracy == parts[2].mean_length == 0
+    assert reduce(EvaluationResult.merge, parts).row()["problems"] == 2
+
+
+def test_a_plan_takes_from_the_benchmark_what_it_leaves_open() -> None:
+    assert EvaluationPlan("aime24").sampling == Sampling(n=8, temperature=0.6, max_tokens=3072, stop=("<|im_end|>",))
+    assert EvaluationPlan("aime24", temperature=0).sampling.n == 1
+    assert EvaluationPlan("tiny500", temperature=0.6).k == 1
+    assert EvaluationPlan("math500", samples=4, temperature=1.0, template="chat", max_tokens=10).sampling == Sampling(
+        n=4, temperature=1.0, max_tokens=10
+    )
+    assert EvaluationPlan("tiny500", limit=20).problems() == load("tiny500", limit=20)
+
+
+def test_a_plan_describes_itself() -> None:
+    assert EvaluationPlan("tiny500").describe() == "tiny500: 500 problems, greedy, at most 64 tokens"
+    assert (
+        EvaluationPlan("aime24", limit=10).describe()
+        == "aime24: 10 of 30 problems, avg@8 at temperature 0.6, at most 3,072 tokens"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"benchmark": "tiny50"}, "did you mean tiny500"),
+        ({"benchmark": "tiny500", "samples": 8}, "8 samples at temperature 0 would all be the same"),
+        ({"benchmark": "tiny500", "samples": 0}, "samples is 0"),
+        ({"benchmark": "tiny500", "max_tokens": 0}, "max_tokens is 0"),
+        ({"benchmark": "tiny500", "limit": 0}, "limit is 0"),
+        ({"benchmark": "tiny500", "temperature": -1.0}, "temperature is -1"),
+        ({"benchmark": "tiny500", "template": "nope"}, "no prompt template"),
+    ],
+)
+def test_plans_that_make_no_sense(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        EvaluationPlan(**settings)
+
+
+def _rank(rank: int, problem_file: str, rendezvous: str, out: str) -> None:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
+    try:
+        plan = EvaluationPlan("tiny500", path=problem_file, samples=8, temperature=0.6, limit=45)
+        result = _run(plan, rank=rank, world_size=2)
+        metric = PerProblemAccuracy(7)  # four problems on rank 0, three on rank 1, right where the number is below 3
+        metric.update(torch.arange(rank, 7, 2), torch.arange(rank, 7, 2) < 3)
+        content = [result.row(), [s.index for s in result.samples], metric.compute()["accuracy"].item()]
+        Path(f"{out}{rank}.json").write_text(json.dumps(content))
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def test_two_processes_get_the_whole_result(problem_file: str, tmp_path: Path) -> None:
+    torch.multiprocessing.spawn(_rank, (problem_file, str(tmp_path / "rendezvous"), str(tmp_path / "out")), nprocs=2)
+    alone = _run(EvaluationPlan("tiny500", path=problem_file, samples=8, temperature=0.6, limit=45))
+    expected = [alone.row(), [s.index for s in alone.samples], 3 / 7]
+    for rank in range(2):
+        assert json.loads((tmp_path / f"out{rank}.json").read_text()) == json.loads(json.dumps(expected))
