@@ -10,13 +10,19 @@ from lightning import Trainer
 
 
 def run_folder(trainer: Trainer) -> Path:
-    """The folder of this run, made if need be: the logger's, or the trainer's root directory."""
-    folder = Path(trainer.log_dir or trainer.default_root_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    """The folder of this run: the first logger's that has one, or the trainer's root directory.
+
+    For rank 0, which alone writes. ``trainer.log_dir`` would be the same, but it is a collective operation: asked for on
+    one rank alone, it waits for the others for ever.
+    """
+    for logger in trainer.loggers:
+        folder = getattr(logger, "log_dir", None)
+        if folder:
+            return Path(folder)
+    return Path(trainer.default_root_dir)
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then put it in its place in one move."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -94,8 +94,12 @@ def known_keys(parser: ArgumentParser) -> list[str]:
 
 def class_keys() -> list[str]:
     """Keys of the classes that a configuration chooses, of which the parser knows nothing until they are chosen."""
-    classes = {"model.algorithm": Algorithm.__subclasses__(), "model.reward": Reward.__subclasses__()}
-    classes |= {"model.engine": [TransformersEngine], "evaluation.plans": [EvaluationPlan]}
+    classes: dict[str, list[type]] = {
+        "model.algorithm": Algorithm.__subclasses__(),
+        "model.reward": Reward.__subclasses__(),
+        "model.engine": [TransformersEngine],
+        "evaluation.plans": [EvaluationPlan],
+    }
     return [
         f"{section}.{name}" if section == "evaluation.plans" else f"{section}.init_args.{name}"
         for section, kinds in classes.items()

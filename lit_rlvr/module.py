@@ -142,7 +142,7 @@ class RLVRModule(LightningModule):
             self.manual_backward,
         )
         if schedule is not None:
-            schedule.step()  # type: ignore[union-attr, call-arg]
+            schedule.step()  # type: ignore[union-attr]
         return sums
 
     def record(self, batch: PromptBatch, experience: Experience, sums: UpdateSums, clock: Clock) -> None:
@@ -206,12 +206,20 @@ class RLVRModule(LightningModule):
         checkpoint[CHECKPOINT_KEY] = describe_policy(model.config, model.generation_config, self.tokenizer_source)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Name the mistake when a checkpoint of another model is resumed from."""
+        """Refuse a checkpoint of another model, or one with nothing left to do; let a finished run be made longer."""
         if set(self.state_dict()) != set(checkpoint.get("state_dict", {})):
             raise UserError(
                 f"The checkpoint holds other parameters than model.policy {self.policy_source}: resume with the "
                 "configuration of the run that wrote it."
             )
+        done, wanted = int(checkpoint["state_dict"]["rl_step"]), self.trainer.datamodule.rl_steps  # type: ignore[attr-defined]
+        if done >= wanted:
+            raise UserError(
+                f"The checkpoint has had {done} RL steps and data.rl_steps is {wanted}: there is nothing left to do; raise "
+                "data.rl_steps to train on."
+            )
+        # The last batch of a shorter run is not the last of this one.
+        checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = False
 
     def on_rollout_progress(self, done: int, asked: int) -> None:
         """Called while the engine generates; the progress bar shows it."""

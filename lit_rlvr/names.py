@@ -20,7 +20,7 @@ METRICS: dict[str, str] = {
     "train/advantage/std": "standard deviation of the advantage over responses",
     "train/advantage/max": "largest absolute advantage",
     "train/zero_variance": "share of responses in groups whose rewards are all equal (no policy gradient)",
-    "train/saturated": "1 once train/accuracy has stayed at 99% or more for the tracking window, else 0",
+    "train/saturated": "1 from the step on at which train/accuracy averaged over the tracking window first reached 99%, else 0",
     "train/accuracy/window": "train/accuracy averaged over the tracking window",
     "rollout/length/mean": "tokens per response",
     "rollout/length/max": "tokens of the longest response",

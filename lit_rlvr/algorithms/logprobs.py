@@ -57,6 +57,6 @@ def _chunk(
     if softcap is not None:
         logits = softcap * torch.tanh(logits / softcap)
     logprobs = F.log_softmax(logits / temperature, dim=-1)
-    chosen = logprobs.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+    chosen = -F.nll_loss(logprobs, targets, reduction="none")
     entropy = -(logprobs.exp() * logprobs).sum(-1)
     return chosen, entropy

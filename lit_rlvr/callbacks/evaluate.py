@@ -4,6 +4,7 @@ The policy that is evaluated is the one in the rollout engine, through the same 
 """
 
 import time
+from functools import partial
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
@@ -104,7 +105,7 @@ class PeriodicEvaluation(Callback):
                 rl_step=step,
                 rank=trainer.global_rank,
                 world_size=trainer.world_size,
-                progress=lambda done, asked, plan=plan: self._progress(trainer, plan.benchmark, done, asked),
+                progress=partial(self._progress, trainer, plan.benchmark),
             )
             if trainer.is_global_zero:
                 self._write(trainer, result, time.perf_counter() - clock)
@@ -119,7 +120,11 @@ class PeriodicEvaluation(Callback):
             logger.log_metrics(metrics, step=int(row["rl_step"]))
             if isinstance(logger, TensorBoardLogger):
                 tag = f"samples/eval/{row['benchmark']}"
-                logger.experiment.add_text(tag, evaluation_text([(s.problem, s.response, s.verdict) for s in result.samples]), int(row["rl_step"]))
+                logger.experiment.add_text(
+                    tag,
+                    evaluation_text([(s.problem, s.response, s.verdict) for s in result.samples]),
+                    int(row["rl_step"]),
+                )
         how = "greedy" if row["temperature"] == 0 else f"T={row['temperature']:g}"
         trainer.print(
             f"evaluation at RL step {row['rl_step']}: {row['benchmark']} avg@{row['k']} ({how}) "

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
@@ -32,11 +31,6 @@ class AccuracyHistory(Callback):
             raise UserError(f"history.every_n_rl_steps is {every_n_rl_steps}; use 0 to write at the end alone.")
         self.every_n_rl_steps = every_n_rl_steps
         self.accuracies: dict[str, list[float]] = {}
-        self._file: Path | None = None
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Find out where to write. Collective: the first process tells the others, so it cannot be asked when writing."""
-        self._file = run_folder(trainer) / "history.json"
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -61,7 +55,7 @@ class AccuracyHistory(Callback):
 
     def write(self, trainer: Trainer) -> None:
         """Replace `history.json`: one line per problem."""
-        if self._file is None or not trainer.is_global_zero or not self.accuracies:
+        if not trainer.is_global_zero or not self.accuracies:
             return
         lines = [
             f"{json.dumps(problem, ensure_ascii=False)}: {json.dumps(accuracies)}"
@@ -69,10 +63,7 @@ class AccuracyHistory(Callback):
         ]
         text = "{\n" + ",\n".join(lines) + "\n}\n"
 
-        def fill(path: Path) -> None:
-            path.write_text(text, "utf-8")
-
-        write_atomically(self._file, fill)
+        write_atomically(run_folder(trainer) / "history.json", lambda path: path.write_text(text, "utf-8"))
 
     # In the checkpoint, so that a resumed run ends with the file of an uninterrupted one.
 

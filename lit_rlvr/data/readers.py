@@ -4,6 +4,7 @@ Start of the line: a source given as a string -> a tuple of Problems, which the 
 """
 
 import json
+import os
 import re
 import warnings
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,17 @@ from lit_rlvr.experience import Problem
 _ENDINGS = (".parquet", ".jsonl", ".json")
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(:[\w.\-]+){0,2}")
 _BUILT_IN = re.compile(r"tiny(/.*|-pool|500)?")
+DATA_ROOT = "LIT_RLVR_DATA"
+"""Environment variable naming the folder of the benchmarks' files and of the paper's, which are not ours to ship."""
+
+PAPER_FILES = {
+    **{name: f"one_shot_rlvr/{name}_r128.parquet" for name in ("pi1", "pi2", "pi13", "pi1209")},
+    "pi1-pi13": "one_shot_rlvr/merge_pi1_pi13_r128.parquet",
+    "pi1-pi2-pi13-pi1209": "one_shot_rlvr/merge_pi1_pi2_pi13_pi1209_r128.parquet",
+    "dsr-sub": "one_shot_rlvr/dsr_sub.parquet",
+}
+"""The paper's training sets by name -> file of its release, below ``LIT_RLVR_DATA``."""
+
 _Numbered = tuple[int, Any]
 """A row and its number in the file, counted from 1."""
 
@@ -29,7 +41,7 @@ def read_problems(
     """All problems of a source, or the selected ones.
 
     Args:
-        source: ``tiny``, ``tiny/<name>``, ``tiny-pool``, ``tiny500``; a .parquet, .jsonl or .json file; or a hub id
+        source: ``tiny``, ``tiny/<name>``, ``tiny-pool``, ``tiny500``; one of :data:`PAPER_FILES`; a .parquet, .jsonl or .json file; or a hub id
             ``owner/name``, ``owner/name:split``, ``owner/name:config:split``.
         select: ids, in the order wanted. Numbers mean ids where all ids of the source are whole numbers (the index of
             verl rows, the row number counted from 0 where rows have no id), and positions counted from 0 elsewhere.
@@ -46,13 +58,15 @@ def read_problems(
     """
     if _BUILT_IN.fullmatch(source) and Path(source).suffix not in _ENDINGS:
         return select_problems(_built_in(source), select, source)
+    if source in PAPER_FILES:
+        source = _paper_file(source)
     if Path(source).suffix in _ENDINGS or Path(source).expanduser().exists():
         rows, where = _read_file(Path(source).expanduser()), source
         label = Path(source).name
     elif _HUB_ID.fullmatch(source):
         rows, where, label = _read_hub(source), source, source.split(":")[0]
     else:
-        names = _built_in_names()
+        names = (*_built_in_names(), *PAPER_FILES)
         near = get_close_matches(source, names, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise UserError(
@@ -128,6 +142,23 @@ def _built_in(source: str) -> tuple[Problem, ...]:
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise UserError(f"There is no built-in problem {source!r}{hint}; use one of {', '.join(_built_in_names())}.")
     return (tiny.NAMED[source],)
+
+
+def _paper_file(name: str) -> str:
+    """Where the paper's file is.
+
+    Raises:
+        UserError: it is not there.
+    """
+    root = os.environ.get(DATA_ROOT)
+    file = Path(root or "").expanduser() / PAPER_FILES[name]
+    if root is None or not file.is_file():
+        why = f"{DATA_ROOT} is not set" if root is None else f"{file} does not exist"
+        raise UserError(
+            f"data.source {name} is a file of the paper's release, and {why}: set {DATA_ROOT} to the folder that holds "
+            f"{PAPER_FILES[name]}, or give the file's own path."
+        )
+    return str(file)
 
 
 def _read_file(path: Path) -> Iterable[_Numbered]:

@@ -11,13 +11,10 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
-from lit_rlvr.data.readers import is_hub_id, read_problems
+from lit_rlvr.data.readers import DATA_ROOT, is_hub_id, read_problems
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import Problem
 from lit_rlvr.seeding import step_seed
-
-DATA_ROOT = "LIT_RLVR_DATA"
-"""Environment variable: the folder that holds the benchmark files."""
 
 
 @dataclass(frozen=True)

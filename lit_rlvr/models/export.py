@@ -59,6 +59,7 @@ def export_policy(
         model.generation_config = generation
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)

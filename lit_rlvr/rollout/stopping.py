@@ -18,6 +18,15 @@ def end_tokens(policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> t
     return tuple(sorted({int(token) for token in ids if token is not None}))
 
 
+def special_stops(tokenizer: PreTrainedTokenizerBase, stop: Sequence[str]) -> tuple[int, ...]:
+    """Ids of those stop strings that are a token added to the tokenizer, such as ``<|im_end|>``.
+
+    They are left out of decoded text, so as strings they would never be seen; as tokens they end a response.
+    """
+    added = tokenizer.get_added_vocab()
+    return tuple(added[string] for string in stop if string in added)
+
+
 class StopStrings:
     """Finds where stop strings first appear in responses, and turns responses into text.
 

@@ -16,7 +16,7 @@ from lit_rlvr.rollout.decoder import Decoder
 from lit_rlvr.rollout.decoder_choice import build_decoder
 from lit_rlvr.rollout.decoding import Batch, decode
 from lit_rlvr.rollout.engine import Progress, Sampling
-from lit_rlvr.rollout.stopping import StopStrings, end_tokens
+from lit_rlvr.rollout.stopping import StopStrings, end_tokens, special_stops
 
 
 class TransformersEngine:
@@ -94,8 +94,9 @@ class TransformersEngine:
         asked = tuple(tuple(int(token) for token in prompt) for prompt in prompts)
         self._check(asked, sampling)
         total, finished = len(asked) * sampling.n, 0
-        ends = torch.tensor(self._ends, dtype=torch.int64, device=self._device)
-        stop = StopStrings(self._tokenizer, sampling.stop, self._ends)
+        end_ids = (*self._ends, *special_stops(self._tokenizer, sampling.stop))
+        ends = torch.tensor(end_ids, dtype=torch.int64, device=self._device)
+        stop = StopStrings(self._tokenizer, sampling.stop, end_ids)
         tokens: list[Tensor] = [torch.empty(0)] * total
         logprobs: list[Tensor] = [torch.empty(0)] * total
         stopped = torch.zeros(total, dtype=torch.bool)

@@ -258,3 +258,20 @@ def test_math500_reads_the_same_from_both_of_its_files(shared_data: Path) -> Non
     for key in ("answer", "subject", "level"):
         assert [getattr(p, key) for p in rows] == [getattr(p, key) for p in lines]
     assert [p.question.strip() for p in rows] == [p.question for p in lines]
+
+
+def test_paper_files_by_name(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIT_RLVR_DATA", str(shared_data))
+    assert [p.id for p in read_problems("pi1")] == ["124"]
+    assert {p.id for p in read_problems("pi1-pi13")} == {"124", "682"}
+    with pytest.warns(UserWarning, match="left out"):
+        assert len(read_problems("dsr-sub")) == 1208  # one of the 1,209 has no gold answer
+
+
+def test_paper_files_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LIT_RLVR_DATA", raising=False)
+    with pytest.raises(UserError, match=r"LIT_RLVR_DATA is not set.*pi1_r128\.parquet"):
+        read_problems("pi1")
+    monkeypatch.setenv("LIT_RLVR_DATA", str(tmp_path))
+    with pytest.raises(UserError, match="does not exist"):
+        read_problems("dsr-sub")

@@ -223,6 +223,18 @@ class EngineSuite:
         assert rollouts.lengths.max() <= max_tokens
         assert (rollouts.lengths[~rollouts.stopped] == max_tokens).all()
 
+    def test_a_special_token_given_as_stop_string_ends_a_response(
+        self, engine: EngineFactory, policy: PreTrainedModel
+    ) -> None:
+        """Decoding leaves it out, so it would never be found in the text."""
+        made = engine(policy, small_tokenizer())
+        rollouts = made.generate(EQUAL_PROMPTS, Sampling(n=200, max_tokens=60, stop=("<pad>",)), seed=1)
+        hit = 0
+        for tokens, stopped in zip(rollouts.split(rollouts.tokens), rollouts.stopped.tolist(), strict=True):
+            assert 0 not in tokens[:-1].tolist()
+            hit += stopped and int(tokens[-1]) == 0
+        assert hit > 0
+
     @pytest.mark.parametrize("stop", [("e",), ("the", "5"), ()])
     def test_stop_strings(self, engine: EngineFactory, policy: PreTrainedModel, stop: tuple[str, ...]) -> None:
         tokenizer = small_tokenizer()
