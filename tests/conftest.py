@@ -1,6 +1,7 @@
 """Fixtures that more than one folder of tests uses."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,17 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def _one_thread() -> None:
     """Bit-for-bit claims are made for one thread: the order of a parallel sum depends on the thread count."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _leave_nothing_behind() -> Iterator[None]:
+    """A run in this process may leave a process group and the launcher's variables; the next test starts without."""
+    before = dict(os.environ)
+    yield
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ SMALL = [
     "--config", "configs/tiny.yaml",
     "--model.sampling.max_tokens", "16",
     "--data.rows", "2",
-    "--data.rl_steps", "2", "--data.source", "tiny-pool",
+    "--data.rl_steps", "2",
     "--evaluation.every_n_rl_steps", "1",
     "--evaluation.plans", '[{"benchmark": "tiny500", "limit": 8, "max_tokens": 8}]',
     "--evaluation.endpoint_plans", "[]",
@@ -191,7 +191,7 @@ def test_mistakes_end_in_one_sentence(mistake: str, here: Here) -> None:
 def test_mistakes_in_a_process_of_their_own(mistake: str, repository: Path, tmp_path: Path) -> None:
     arguments, sentence = MISTAKES[mistake]
     _is_one_sentence(small_fit(repository, tmp_path, *arguments), sentence)
-    assert not any(tmp_path.iterdir())
+    assert not any(tmp_path.rglob("*.ckpt"))
 
 
 def test_no_gold_answer(here: Here, tmp_path: Path) -> None:

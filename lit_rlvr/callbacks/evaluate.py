@@ -119,7 +119,7 @@ class PeriodicEvaluation(Callback):
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=int(row["rl_step"]))
             if isinstance(logger, TensorBoardLogger):
-                tag = f"samples/eval/{row['benchmark']}"
+                tag = f"samples/eval/{row['benchmark']}@{row['k']}"
                 logger.experiment.add_text(
                     tag,
                     evaluation_text([(s.problem, s.response, s.verdict) for s in result.samples]),

@@ -25,10 +25,10 @@ MANNERS: tuple[Manner, ...] = ("careful", "careless", "guess", "code", "ramble")
 
 # Mean share of each manner over the corners, in the order of MANNERS. Care is the commonest single one by a little and
 # still a minority: the base must be able to do it and seldom do it.
-SHARES = (0.34, 0.22, 0.19, 0.15, 0.10)
-# Strength of habit: the sum of the Dirichlet's parameters. At 5 a corner typically has one leading manner (half of its
-# answers) and one or two that are nearly absent, so that some corners turn to care early and others late.
-HABIT = 5.0
+SHARES = (0.38, 0.22, 0.18, 0.13, 0.09)
+# Strength of habit: the sum of the Dirichlet's parameters. At 8 a corner typically has one leading manner (half of its
+# answers) and one that is rare, so that some corners turn to care early and others late.
+HABIT = 8.0
 # Beta distribution of the share of answers a corner puts into a box (mean 0.6).
 BOXED = (2.4, 1.6)
 # Beta distribution of how often a corner's careless chains stop before the last step (mean 0.4).

@@ -41,7 +41,7 @@ class Recipe:
         prompt_weight: loss weight of the question's tokens against 1 for the response's.
     """
 
-    steps: int = 1800
+    steps: int = 2200
     positions: int = 3200
     conversations: int = 84_000
     drills: float = 0.35

@@ -327,12 +327,12 @@ def training_pool(n: int = 512, seed: int = 0) -> tuple[Problem, ...]:
 
 
 # Single problems to train on, from the training split. The base seldom solves them when it samples (about one time in
-# ten to four), though nearly always when it starts with care. They are not equally good teachers. Where the careless
-# manner is sometimes right, as in the last three, training can learn that one answer by heart inside a careless chain
-# and carry carelessness over to other problems; in pi1 careless chains go wrong at the first step.
+# ten to four), though nearly always when it starts with care. They are not equally good teachers, as in the paper: where
+# training finds a careless chain that ends on the right answer, it can learn that one by heart and carry carelessness
+# over to other problems. pi1 was chosen among them on problems of the training split (see the README).
 _SINGLES: dict[str, tuple[Source, str, str]] = {
-    "tiny/pi1": (("algebra", 1), "For which x does 3x+5=23 hold?", "6"),
-    "tiny/pi2": (("algebra", 0), "Solve for x: 3x+18=42", "8"),
+    "tiny/pi1": (("algebra", 0), "Solve for x: 3x+18=42", "8"),
+    "tiny/pi2": (("algebra", 1), "For which x does 3x+5=23 hold?", "6"),
     "tiny/number": (("number", 2), "Share 19+19 among 4. How many are left over?", "2"),
     "tiny/word": (("word", 1), "A drawer holds 67 nuts. Lena adds 6 and removes 7. How many are in it now?", "66"),
     "tiny/compare": (("compare", 3), "Maximum of 22+21, 47+4?", "51"),

@@ -14,12 +14,18 @@ from typing import Any
 
 from lit_rlvr.files import write_json
 
+SAMPLED = 0.6
+CURVES = [{"benchmark": "tiny500"}, {"benchmark": "tiny500", "samples": 2, "temperature": SAMPLED}]
+"""What the main row evaluates along the way: the others need only the end."""
+
 ARMS: dict[str, tuple[str, list[str]]] = {
-    "one-shot": ("one problem", []),
-    "other-problem": ("one problem of another family", ["--data.source", "tiny/word"]),
+    "one-shot": ("one problem, `tiny/pi1`", ["--evaluation.plans", json.dumps(CURVES)]),
+    "pi2": ("another equation, `tiny/pi2`", ["--data.source", "tiny/pi2"]),
+    "number": ("a problem of another family, `tiny/number`", ["--data.source", "tiny/number"]),
     "format-only": ("format-only reward", ["--config", "configs/ablation/format_reward.yaml"]),
     "random": ("random reward", ["--config", "configs/ablation/random_reward.yaml"]),
-    "wrong-label": ("wrong label", ["--data.label", "777"]),
+    "wrong-label": ("wrong label that is easy to reach (24, the result half-way)", ["--data.label", "24"]),
+    "unreachable-label": ("wrong label that is never reached (777)", ["--data.label", "777"]),
     "entropy-only": ("entropy bonus only", ["--config", "configs/ablation/entropy_only.yaml"]),
     "full-set": ("512 problems", ["--config", "configs/ablation/tiny_full_set.yaml"]),
 }
@@ -51,9 +57,9 @@ def read_rows(folder: Path) -> list[Row]:
     return [json.loads(line) for line in (folder / "evaluations.jsonl").read_text("utf-8").splitlines()]
 
 
-def accuracies(rows: list[Row], temperature: float) -> list[tuple[int, float]]:
-    """(RL step, accuracy in percent) of one decoding, in order."""
-    return [(row["rl_step"], 100 * row["accuracy"]) for row in rows if row["temperature"] == temperature]
+def evaluations(run: Path, temperature: float, k: int) -> list[Row]:
+    """Those of one decoding, in order of the RL step."""
+    return [row for row in read_rows(run) if row["temperature"] == temperature and row["k"] == k]
 
 
 def spread(values: list[float]) -> str:
@@ -64,14 +70,12 @@ def spread(values: list[float]) -> str:
 
 def make_table(folders: dict[str, list[Path]]) -> str:
     """The Markdown table: base model, then a line per arm; mean and standard deviation over seeds."""
-    sampled = 0.6
     lines = ["| | greedy % | avg@8 at 0.6 % | train accuracy, last 10 steps % | CPU s |", "|---|---|---|---|---|"]
-    base = [rows for runs in folders.values() for rows in map(read_rows, runs)]
-    if base:
-        first = [accuracies(base[0], t)[0][1] for t in (0.0, sampled)]
-        lines.append(f"| base | {first[0]:.1f} | {first[1]:.1f} | | |")
+    for runs in list(folders.values())[:1]:
+        base = [100 * evaluations(runs[0], t, k)[0]["accuracy"] for t, k in ((0.0, 1), (SAMPLED, 8))]
+        lines.append(f"| base | {base[0]:.1f} | {base[1]:.1f} | | |")
     for arm, runs in folders.items():
-        ends = [[accuracies(read_rows(run), t)[-1][1] for run in runs] for t in (0.0, sampled)]
+        ends = [[100 * evaluations(run, t, k)[-1]["accuracy"] for run in runs] for t, k in ((0.0, 1), (SAMPLED, 8))]
         train = [100 * last_accuracy(run) for run in runs]
         cpu = [json.loads((run / "done.json").read_text())["cpu_seconds"] for run in runs]
         lines.append(
@@ -87,17 +91,11 @@ def last_accuracy(run: Path, window: int = 10) -> float:
     return statistics.fmean(tails)
 
 
-def after_saturation(run: Path, threshold: float = 0.99, window: int = 10) -> tuple[int, Row, Row] | None:
-    """(saturation step, greedy evaluation at or after it, last greedy evaluation); None if never saturated.
-
-    The saturation step is the first whose `window` last training accuracies average at least `threshold`.
-    """
+def saturation_step(run: Path, threshold: float = 0.99, window: int = 10) -> int | None:
+    """RL steps after which the last `window` training accuracies of a one-problem run first average `threshold`."""
     history = next(iter(json.loads((run / "history.json").read_text()).values()))
-    for step in range(window, len(history) + 1):
-        if statistics.fmean(history[step - window : step]) >= threshold:
-            greedy = [row for row in read_rows(run) if row["temperature"] == 0 and row["rl_step"] >= step]
-            return (step, greedy[0], greedy[-1]) if len(greedy) > 1 else None
-    return None
+    means = (statistics.fmean(history[step - window : step]) for step in range(window, len(history) + 1))
+    return next((step for step, mean in enumerate(means, window) if mean >= threshold), None)
 
 
 def mcnemar(before: list[int], after: list[int]) -> tuple[int, int, float]:
@@ -109,22 +107,34 @@ def mcnemar(before: list[int], after: list[int]) -> tuple[int, int, float]:
     return gained, lost, min(1.0, 2 * tail)
 
 
+def paired_z(before: list[int], after: list[int]) -> float:
+    """Two-sided p of the mean difference per problem (normal approximation), for counts of right samples."""
+    differences = [a - b for b, a in zip(before, after, strict=True)]
+    error = statistics.stdev(differences) / math.sqrt(len(differences))
+    return 1.0 if error == 0 else math.erfc(abs(statistics.fmean(differences)) / error / math.sqrt(2))
+
+
 def make_saturation_table(runs: list[Path]) -> str:
-    """Held-out accuracy at saturation of the training problem and at the end, paired over the problems, per seed."""
+    """Held-out accuracy when the training problem is solved and at the end, paired over the problems, per seed."""
     lines = [
-        "| seed | saturated at RL step | greedy % then | at the end | gained / lost | McNemar p |",
-        "|---|---|---|---|---|---|",
+        "| seed | solved at RL step | greedy % then -> end | gained, lost | p | avg@2 at 0.6 % then -> end | p |",
+        "|---|---|---|---|---|---|---|",
     ]
     for run in runs:
-        found = after_saturation(run)
-        if found is None:
-            lines.append(f"| {run.name} | not before the end | | | | |")
+        step = saturation_step(run)
+        since = [
+            [row for row in evaluations(run, t, k) if step is not None and row["rl_step"] >= step]
+            for t, k in ((0.0, 1), (SAMPLED, 2))
+        ]
+        if min(map(len, since)) < 2:
+            lines.append(f"| {run.name} | not before the end | | | | | |")
             continue
-        step, then, end = found
-        gained, lost, p = mcnemar(then["correct"], end["correct"])
+        (greedy, greedy_end), (drawn, drawn_end) = ((rows[0], rows[-1]) for rows in since)
+        gained, lost, p = mcnemar(greedy["correct"], greedy_end["correct"])
         lines.append(
-            f"| {run.name} | {step} | {100 * then['accuracy']:.1f} (step {then['rl_step']}) | {100 * end['accuracy']:.1f} "
-            f"(step {end['rl_step']}) | {gained} / {lost} | {p:.3g} |"
+            f"| {run.name} | {step} | {100 * greedy['accuracy']:.1f} -> {100 * greedy_end['accuracy']:.1f} | {gained}, {lost} "
+            f"| {p:.2g} | {100 * drawn['accuracy']:.1f} -> {100 * drawn_end['accuracy']:.1f} "
+            f"| {paired_z(drawn['correct'], drawn_end['correct']):.2g} |"
         )
     return "\n".join(lines)
 
@@ -139,9 +149,8 @@ def main() -> None:
     options = parser.parse_args()
     runs = {arm: [run_arm(arm, seed, options.root, options.extra) for seed in options.seeds] for arm in options.arms}
     print(make_table(runs))
-    for arm in ("one-shot", "other-problem"):
-        if arm in runs:
-            print(f"\n{ARMS[arm][0]}, after saturation:\n{make_saturation_table(runs[arm])}")
+    if "one-shot" in runs:
+        print(f"\n{make_saturation_table(runs['one-shot'])}")
 
 
 if __name__ == "__main__":

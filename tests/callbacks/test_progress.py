@@ -43,7 +43,7 @@ def module_of(during: Callable[[StubModule], None] | None = None) -> StubModule:
 
 def test_bar_counts_rl_steps_and_shows_the_metrics(tmp_path: Path, terminal: io.StringIO) -> None:
     bar = bar_on(terminal, every=2)
-    run(module_of(lambda module: bar.refresh(hard=True)), [bar], tmp_path, steps=4)
+    run(module_of(lambda module: bar.progress.refresh()), [bar], tmp_path, steps=4)
     text = shown(terminal)
     last = text.rstrip().splitlines()[-1]
     assert last.startswith("RL step ")

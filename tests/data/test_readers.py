@@ -166,7 +166,7 @@ def test_a_missing_file_names_its_nearest_neighbour(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("source", "message"),
-    [("tinny", "did you mean tiny"), ("tiny/algbra", "no built-in problem .*did you mean tiny/algebra")],
+    [("tinny", "did you mean tiny"), ("tiny/numbr", "no built-in problem .*did you mean tiny/number")],
 )
 def test_unknown_names(source: str, message: str) -> None:
     with pytest.raises(UserError, match=message):

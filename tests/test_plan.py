@@ -1,0 +1,51 @@
+"""The plan's estimates against numbers worked out by hand and against the real thing."""
+
+from pathlib import Path
+
+import pytest
+from lightning import Trainer
+from transformers import AutoModelForCausalLM
+
+from lit_rlvr.algorithms.grpo import GRPO
+from lit_rlvr.data.datamodule import OneShotDataModule
+from lit_rlvr.models.loading import load_config
+from lit_rlvr.module import RLVRModule
+from lit_rlvr.plan import count_parameters, make_plan
+from lit_rlvr.rewards.rewards import AnswerReward
+from lit_rlvr.rollout.engine import Sampling
+from lit_rlvr.rollout.transformers_engine import TransformersEngine
+
+
+def _module(repository: Path, kl: float = 0.001, n: int = 4) -> RLVRModule:
+    sampling = Sampling(n=n, max_tokens=32)
+    policy = str(repository / "checkpoints" / "tiny-base")
+    return RLVRModule(policy, GRPO(kl_coefficient=kl), TransformersEngine(), AnswerReward(), sampling=sampling)
+
+
+def test_parameters_are_counted_once(repository: Path) -> None:
+    folder = str(repository / "checkpoints" / "tiny-base")
+    real = sum(p.numel() for p in AutoModelForCausalLM.from_pretrained(folder).parameters())
+    assert count_parameters(load_config(folder)) == real
+
+
+def test_plan_says_what_will_be_done(repository: Path) -> None:
+    data = OneShotDataModule(rows=6, rl_steps=7)
+    text = make_plan(_module(repository), data, Trainer(accelerator="cpu", logger=False)).render()
+    assert "6 rows x 4 responses = 24 per RL step, at most 32 tokens" in text
+    assert "7 RL steps = 7 optimizer steps" in text
+    assert "evaluation  none" in text
+
+
+@pytest.mark.parametrize("cheaper", [{"kl": 0.0}, {"n": 2}])
+def test_less_work_needs_less_memory(cheaper: dict[str, float], repository: Path) -> None:
+    data, trainer = OneShotDataModule(rows=64), Trainer(accelerator="cpu", logger=False)
+    whole = make_plan(_module(repository), data, trainer).memory_bytes
+    assert make_plan(_module(repository, **cheaper), data, trainer).memory_bytes < whole  # type: ignore[arg-type]
+
+
+def test_weights_of_a_known_model_are_the_textbook_sum(repository: Path) -> None:
+    module, data = _module(repository), OneShotDataModule(rows=1)
+    parameters = count_parameters(module.model_config)
+    plan = make_plan(module, data, Trainer(accelerator="cpu", logger=False))
+    # Weight, gradient, two moments, reference and engine copy, 4 bytes each.
+    assert plan.memory_bytes > 24 * parameters
