@@ -119,6 +119,8 @@ class RLVRCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
+        if config.trainer.get("enable_progress_bar") is False:  # the Trainer refuses a bar that it is told not to have
+            self.trainer_defaults["callbacks"] = [RunSummary()]
         strategies.refuse_unsupported(_plain(config.trainer))
         checkpoint = config.get("ckpt_path")
         if checkpoint:

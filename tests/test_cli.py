@@ -148,6 +148,13 @@ def test_export_gives_the_trained_policy(finished: tuple[Path, str], repository:
         assert tokenizer.decode(theirs, skip_special_tokens=True) == text
 
 
+def test_without_a_progress_bar(repository: Path, tmp_path: Path) -> None:
+    result = small_fit(repository, tmp_path, "--trainer.enable_progress_bar", "false", "--checkpoint.export", "false")
+    assert result.returncode == 0, result.stderr
+    assert "step 1/2" not in result.stdout
+    assert not (tmp_path / "tiny" / "version_0" / "policy").exists()
+
+
 def test_plan_trains_nothing(repository: Path, tmp_path: Path) -> None:
     result = lit_rlvr(repository, "plan", *SMALL, "--trainer.logger.init_args.save_dir", str(tmp_path))
     assert result.returncode == 0, result.stderr

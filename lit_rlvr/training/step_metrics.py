@@ -41,7 +41,10 @@ def step_metrics(
     rollouts = experience.rollouts
     responses = len(rollouts)
     per_response = _per_response(experience, algorithm)
-    difference = (sums.logprobs - rollouts.logprobs).abs()
+    # With several updates, later training forwards are of a policy that the engine has not seen yet; the old ones are of
+    # the one that it sampled from.
+    scored = sums.logprobs if experience.old_logprobs is None else experience.old_logprobs
+    difference = (scored - rollouts.logprobs).abs()
     advantage = _first_token(rollouts, experience.advantages)
     names = list(per_response) + list(sums.sums)
     totals = parallel.reduce(

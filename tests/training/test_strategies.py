@@ -1,0 +1,44 @@
+"""Which settings are refused, and the strategy that is ours."""
+
+from typing import Any
+
+import pytest
+from lightning.pytorch.strategies import FSDPStrategy, StrategyRegistry
+
+from lit_rlvr.errors import UserError
+from lit_rlvr.training.strategies import FSDP2Strategy, refuse_unsupported, register
+
+
+@pytest.mark.parametrize(
+    ("trainer", "mend"),
+    [
+        ({"strategy": "fsdp"}, "use fsdp2"),
+        ({"strategy": "fsdp_cpu_offload"}, "use fsdp2"),
+        ({"strategy": {"class_path": "lightning.pytorch.strategies.FSDPStrategy", "init_args": {}}}, "use fsdp2"),
+        ({"strategy": "deepspeed_stage_3"}, "use ddp or fsdp2"),
+        ({"precision": "bf16-true"}, "use bf16-mixed"),
+        ({"precision": "16-true"}, "use bf16-mixed"),
+    ],
+)
+def test_refused_with_the_mend(trainer: dict[str, Any], mend: str) -> None:
+    with pytest.raises(UserError, match=mend):
+        refuse_unsupported(trainer)
+
+
+def test_an_instance_is_refused_too() -> None:
+    with pytest.raises(UserError, match="fsdp2"):
+        refuse_unsupported({"strategy": FSDPStrategy()})
+
+
+@pytest.mark.parametrize(
+    "strategy", ["auto", "ddp", "fsdp2", {"class_path": "lightning.pytorch.strategies.DDPStrategy"}]
+)
+@pytest.mark.parametrize("precision", [None, "32-true", "bf16-mixed"])
+def test_supported(strategy: Any, precision: str | None) -> None:
+    refuse_unsupported({"strategy": strategy, "precision": precision})
+
+
+def test_fsdp2_is_registered_once() -> None:
+    register()
+    register()
+    assert StrategyRegistry["fsdp2"]["strategy"] is FSDP2Strategy
