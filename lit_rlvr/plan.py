@@ -7,7 +7,6 @@ from lightning import Trainer
 from transformers import AutoModelForCausalLM, PretrainedConfig
 
 from lit_rlvr.algorithms.logprobs import CHUNK_LOGITS
-from lit_rlvr.callbacks.evaluate import PeriodicEvaluation
 from lit_rlvr.data.datamodule import OneShotDataModule
 from lit_rlvr.module import RLVRModule
 from lit_rlvr.training.strategies import FSDP2Strategy
@@ -112,5 +111,6 @@ def _strategy(trainer: Trainer) -> str:
 
 
 def _evaluation_lines(trainer: Trainer) -> list[str]:
-    callbacks = [c for c in trainer.callbacks if isinstance(c, PeriodicEvaluation)]  # type: ignore[attr-defined]
-    return [line for callback in callbacks for line in callback.describe()] or ["none"]
+    """What the callbacks that evaluate say of themselves; which they are, nobody below them needs to know."""
+    speaking = [c for c in trainer.callbacks if hasattr(c, "describe_evaluations")]  # type: ignore[attr-defined]
+    return [line for callback in speaking for line in callback.describe_evaluations()] or ["none"]

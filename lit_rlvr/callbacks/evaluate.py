@@ -56,7 +56,7 @@ class PeriodicEvaluation(Callback):
         self.at_end = at_end
         self.rows: list[dict[str, Any]] = []
 
-    def describe(self) -> list[str]:
+    def describe_evaluations(self) -> list[str]:
         """One line per plan, for `lit-rlvr plan`."""
         when = f"every {self.every_n_rl_steps} RL steps, " if self.every_n_rl_steps else ""
         ends = " and ".join(name for name, on in (("at the start", self.at_start), ("at the end", self.at_end)) if on)

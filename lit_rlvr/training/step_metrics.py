@@ -4,6 +4,7 @@ From: `training/update.py` and the experience. To: the logger and `StepRecord.me
 """
 
 import resource
+import sys
 import time
 
 import torch
@@ -98,4 +99,5 @@ def peak_memory_gb(device: torch.device) -> float:
     """Peak memory so far in GB: allocated on the GPU, or resident in this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9  # Linux counts in KiB
+    unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
