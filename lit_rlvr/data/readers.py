@@ -122,13 +122,13 @@ def select_problems(
 
 
 def _built_in_names() -> tuple[str, ...]:
-    from lit_rlvr.tiny.problems import NAMED  # lazily: files and hub ids need no generated problems
+    from lit_rlvr.tiny.sets import NAMED  # lazily: files and hub ids need no generated problems
 
     return ("tiny", *NAMED, "tiny-pool", "tiny500")
 
 
 def _built_in(source: str) -> tuple[Problem, ...]:
-    from lit_rlvr.tiny import problems as tiny
+    from lit_rlvr.tiny import sets as tiny
 
     match source:
         case "tiny":

@@ -15,7 +15,7 @@ from lit_rlvr.data.prompts import SUFFIX
 from lit_rlvr.data.readers import is_hub_id, read_problems, select_problems
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import Problem
-from lit_rlvr.tiny import problems as tiny
+from lit_rlvr.tiny import sets as tiny
 
 ROWS = [{"problem": f"Question {i}?", "answer": str(i * i)} for i in range(4)]
 

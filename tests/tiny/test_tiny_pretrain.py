@@ -9,7 +9,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from lit_rlvr.tiny import pretrain
-from lit_rlvr.tiny.problems import split_of, tiny500
+from lit_rlvr.tiny.problems import split_of
+from lit_rlvr.tiny.sets import tiny500
 from lit_rlvr.tiny.tokenizer import END_ID, PAD_ID, VOCABULARY
 
 

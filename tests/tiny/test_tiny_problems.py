@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from lit_rlvr.experience import Problem
-from lit_rlvr.tiny import problems
-from lit_rlvr.tiny.problems import NAMED, SOURCES, draw, one_shot, split_of, tiny500, training_pool
+from lit_rlvr.tiny import sets
+from lit_rlvr.tiny.problems import SOURCES, draw, split_of
+from lit_rlvr.tiny.sets import NAMED, one_shot, tiny500, training_pool
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TINY500_SHA256 = "86329ca1ef408300cc6e661c668c4f502dd9bd8665b1d7fd27ac7385c89e7072"
@@ -69,7 +70,7 @@ def test_tiny500_is_pinned():
 
 
 def test_same_problems_in_another_process_whatever_its_hash_seed():
-    code = "from lit_rlvr.tiny.problems import *; print([p.question for p in (*tiny500(), *training_pool())])"
+    code = "from lit_rlvr.tiny.sets import *; print([p.question for p in (*tiny500(), *training_pool())])"
     outputs = {
         subprocess.run(
             [sys.executable, "-c", code],
@@ -113,7 +114,7 @@ def test_answers_are_right(family: str):
 def test_splits_are_disjoint_in_texts_and_calculations():
     rng = random.Random(5)
     pretraining = [draw(rng, "pretrain", rng.choice(SOURCES)) for _ in range(20_000)]
-    test, pool = problems._distinct("test", 500, "tiny500"), problems._distinct("train", 512, "tiny-train/0")
+    test, pool = sets._distinct("test", 500, "tiny500"), sets._distinct("train", 512, "tiny-train/0")
     assert [t.text for t in test] == [p.question for p in tiny500()]
     assert [t.text for t in pool] == [p.question for p in training_pool()]
     by_text = [{t.text for t in test}, {t.text for t in pool}, {t.text for t in pretraining}]
@@ -162,7 +163,7 @@ def calculation(problem: Problem) -> str:
 
 
 def test_the_calculation_read_off_is_the_one_that_is_split():
-    for tasks in (problems._distinct("test", 500, "tiny500"), problems._distinct("train", 512, "tiny-train/0")):
+    for tasks in (sets._distinct("test", 500, "tiny500"), sets._distinct("train", 512, "tiny-train/0")):
         for task in tasks:
             family, wording = task.source
             if family in ("algebra", "number", "compare") or (family == "word" and wording < 3):

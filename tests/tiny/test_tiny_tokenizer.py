@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from lit_rlvr.tiny.problems import tiny500
+from lit_rlvr.tiny.sets import tiny500
 from lit_rlvr.tiny.tokenizer import END, END_ID, PAD_ID, VOCABULARY, chat, train_tokenizer
 
 
