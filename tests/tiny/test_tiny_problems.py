@@ -122,10 +122,10 @@ def test_splits_are_disjoint_in_texts_and_calculations():
     by_sum = [
         {(t.source, *re.findall(r"\d+|[-+*/%]|area", t.text)) for t in split} for split in (test, pool, pretraining)
     ]
-    for sets in (by_text, by_sum):
-        assert not sets[0] & sets[1]
-        assert not sets[0] & sets[2]
-        assert not sets[1] & sets[2]
+    for test_keys, pool_keys, pretraining_keys in (by_text, by_sum):
+        assert not test_keys & pool_keys
+        assert not test_keys & pretraining_keys
+        assert not pool_keys & pretraining_keys
     assert not {t.calculation for t in test} & {t.calculation for t in (*pool, *pretraining)}
 
 
