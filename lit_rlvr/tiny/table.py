@@ -24,8 +24,7 @@ ARMS: dict[str, tuple[str, list[str]]] = {
     "number": ("a problem of another family, `tiny/number`", ["--data.source", "tiny/number"]),
     "format-only": ("format-only reward", ["--config", "configs/ablation/format_reward.yaml"]),
     "random": ("random reward", ["--config", "configs/ablation/random_reward.yaml"]),
-    "wrong-label": ("wrong label that is easy to reach (24, the result half-way)", ["--data.label", "24"]),
-    "unreachable-label": ("wrong label that is never reached (777)", ["--data.label", "777"]),
+    "wrong-label": ("wrong label (24, the result half-way)", ["--data.label", "24"]),
     "entropy-only": ("entropy bonus only", ["--config", "configs/ablation/entropy_only.yaml"]),
     "full-set": ("512 problems", ["--config", "configs/ablation/tiny_full_set.yaml"]),
 }
