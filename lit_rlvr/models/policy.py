@@ -3,7 +3,6 @@
 From: `algorithms/packing.py` (the layout). To: `algorithms/` (the loss). The engine reads the weights of ``model``.
 """
 
-import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
@@ -68,9 +67,3 @@ class Policy(nn.Module):
 def frozen(policy: Policy) -> Policy:
     """The policy with gradients off and in evaluation mode, as the reference is used."""
     return policy.requires_grad_(False).eval()
-
-
-@torch.no_grad()
-def parameters_in_millions(module: nn.Module) -> float:
-    """Parameters of a module, shared ones counted once, in millions."""
-    return sum(p.numel() for p in module.parameters()) / 1e6
