@@ -48,6 +48,7 @@ USAGE = f"""lit-rlvr {__version__}: reinforcement learning with a verifiable rew
   lit-rlvr fit    --config FILE [--config FILE …] [--key value …]   train
   lit-rlvr plan   --config FILE [--config FILE …] [--key value …]   say what `fit` would do, without doing it
   lit-rlvr export CKPT DIR [--tokenizer SOURCE]                     a transformers folder from a checkpoint
+  lit-rlvr grade  --file FILE [--rule …] [--mode …] [--output FILE] verdicts on a file of responses
 
 `lit-rlvr fit --help` lists every key, `--print_config` prints the configuration in full.
 """
@@ -181,7 +182,7 @@ def run(arguments: list[str]) -> None:
         export(arguments[1:])
         return
     if arguments[0] not in RLVRCLI.subcommands():
-        near = get_close_matches(arguments[0], [*RLVRCLI.subcommands(), "export"], n=1)
+        near = get_close_matches(arguments[0], [*RLVRCLI.subcommands(), "export", "grade"], n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "; `lit-rlvr --help` lists them."
         raise UserError(f"there is no command {arguments[0]!r}{hint}")
     strategies.register()
@@ -200,7 +201,7 @@ def run(arguments: list[str]) -> None:
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Entry point of the console script, for all but `grade` (see __main__.py)."""
     try:
         run(sys.argv[1:])
     except Exception as error:

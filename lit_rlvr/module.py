@@ -18,8 +18,8 @@ from lit_rlvr.models.export import CHECKPOINT_KEY, describe_policy
 from lit_rlvr.models.loading import load_config, load_model, load_tokenizer
 from lit_rlvr.models.policy import Policy, frozen
 from lit_rlvr.names import check_names
+from lit_rlvr.rewards.config import VerifierConfig
 from lit_rlvr.rewards.rewards import Reward
-from lit_rlvr.rewards.verifier import Verifier
 from lit_rlvr.rollout.engine import RolloutEngine, Sampling
 from lit_rlvr.seeding import step_seed
 from lit_rlvr.training.parallel import Parallel
@@ -46,6 +46,7 @@ class RLVRModule(LightningModule):
         update: mini-batches, micro-batches, aggregation, clipping.
         optimizer: over the policy's parameters.
         reference: the frozen model of the KL term; the policy as it was loaded by default.
+        verifier: by which rule responses are judged in training, and with how many processes and how much time.
         gradient_checkpointing: recompute activations in the backward pass: less memory, more time.
         seed: of everything that is drawn; ``seed_everything`` on the command line.
     """
@@ -65,6 +66,7 @@ class RLVRModule(LightningModule):
         update: UpdateConfig = UpdateConfig(),  # noqa: B008  # frozen
         optimizer: OptimizerCallable = _adamw,
         reference: str | None = None,
+        verifier: VerifierConfig = VerifierConfig(),  # noqa: B008  # frozen
         gradient_checkpointing: bool = False,
         seed: int = 0,
     ) -> None:
@@ -90,7 +92,7 @@ class RLVRModule(LightningModule):
             )
         self.model_config = load_config(policy)
         self.tokenizer = load_tokenizer(self.tokenizer_source)
-        self.verifier = Verifier()
+        self.verifier = verifier.build()
         self.last_step: StepRecord | None = None
         # RL steps done. A buffer, so that checkpoints carry it: `global_step` counts optimizer steps instead.
         self.register_buffer("rl_step", torch.zeros((), dtype=torch.int64))

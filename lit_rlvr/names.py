@@ -4,6 +4,8 @@ The x-axis of every curve is the RL step, read as "how many RL steps of training
 model stand at 0, and so does its evaluation.
 """
 
+from collections.abc import Iterable
+
 METRICS: dict[str, str] = {
     "train/reward": "mean reward of the step's responses",
     "train/accuracy": "share of responses whose verdict is right, whatever the reward is",
@@ -44,6 +46,7 @@ METRICS: dict[str, str] = {
     "time/sync": "seconds handing the weights to the engine",
     "memory/peak_gb": "peak memory in GB: of the GPU, or of the process on CPU",
     "eval/{benchmark}/avg@{k}": "accuracy over the benchmark's problems, k responses each",
+    "eval/{benchmark}/avg@{k}/{rule}": "accuracy of the same responses by another rule of the evaluation's plan",
     "eval/{benchmark}/stderr@{k}": "its standard error over problems",
     "eval/{benchmark}/boxed@{k}": "share of responses with a complete box",
     "eval/{benchmark}/truncated@{k}": "share of responses cut at the token limit",
@@ -52,10 +55,11 @@ METRICS: dict[str, str] = {
 }
 
 
-def evaluation_metrics(benchmark: str, k: int) -> dict[str, str]:
-    """The names of one benchmark's metrics: short key -> full name."""
+def evaluation_metrics(benchmark: str, k: int, rules: Iterable[str] = ()) -> dict[str, str]:
+    """The names of one benchmark's metrics: short key -> full name. A further rule's short key is ``rules/{rule}``."""
     keys = {"accuracy": "avg"} | {key: key for key in ("stderr", "boxed", "truncated", "length", "seconds")}
-    return {short: f"eval/{benchmark}/{key}@{k}" for short, key in keys.items()}
+    names = {short: f"eval/{benchmark}/{key}@{k}" for short, key in keys.items()}
+    return names | {f"rules/{rule}": f"{names['accuracy']}/{rule}" for rule in rules}
 
 
 def check_names(metrics: dict[str, float]) -> dict[str, float]:

@@ -44,7 +44,7 @@ def test_wheel_installs_and_runs(built: Path, tmp_path: Path) -> None:
     ]
     subprocess.run(line, check=True)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    command = [sys.executable, "-m", "lit_rlvr.cli", "--version"]
+    command = [sys.executable, "-m", "lit_rlvr", "--version"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == __version__
 

@@ -29,7 +29,7 @@ def test_ci_runs_the_second_command_as_printed(repository: Path) -> None:
 def test_commands_name_what_exists(repository: Path) -> None:
     project = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["name"] == "lit-rlvr"
-    assert project["scripts"] == {"lit-rlvr": "lit_rlvr.cli:main"}
+    assert project["scripts"] == {"lit-rlvr": "lit_rlvr.__main__:main"}
     assert {"test", "vllm"} <= set(project["optional-dependencies"])
     for config in re.findall(r"configs/[\w./-]+\.yaml", (repository / "README.md").read_text("utf-8")):
         assert (repository / config).is_file(), config

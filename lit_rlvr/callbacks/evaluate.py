@@ -114,8 +114,10 @@ class PeriodicEvaluation(Callback):
         row = {**result.row(), "seconds": round(seconds, 3)}
         self.rows.append(row)
         write_jsonl(run_folder(trainer) / "evaluations.jsonl", self.rows)
-        names = evaluation_metrics(str(row["benchmark"]), int(row["k"]))
-        metrics = {name: float(row[short]) for short, name in names.items()}
+        rules: dict[str, dict[str, float]] = row["rules"]
+        values = row | {f"rules/{rule}": figures["accuracy"] for rule, figures in rules.items()}
+        names = evaluation_metrics(str(row["benchmark"]), int(row["k"]), rules)
+        metrics = {name: float(values[short]) for short, name in names.items()}
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=int(row["rl_step"]))
             if isinstance(logger, TensorBoardLogger):
@@ -126,9 +128,11 @@ class PeriodicEvaluation(Callback):
                     int(row["rl_step"]),
                 )
         how = "greedy" if row["temperature"] == 0 else f"T={row['temperature']:g}"
+        also = ", ".join(f"{rule} {100 * figures['accuracy']:.1f}%" for rule, figures in rules.items())
         trainer.print(
             f"evaluation at RL step {row['rl_step']}: {row['benchmark']} avg@{row['k']} ({how}) "
             f"{100 * row['accuracy']:.1f}% +- {100 * row['stderr']:.1f} over {row['problems']} problems, {seconds:.1f} s"
+            + (f"; by rule: {also}" if also else "")
         )
 
     @staticmethod

@@ -1,4 +1,7 @@
-"""Is the training problem solved, is the policy still exploring, does any response earn anything? One look per RL step."""
+"""Is the problem solved, is the policy still exploring, does any response earn anything, can the verifier keep up?
+
+One look per RL step.
+"""
 
 from collections import deque
 from typing import Any
@@ -9,6 +12,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import StepRecord
 from lit_rlvr.names import check_names
+from lit_rlvr.rewards.verdict import Kind
 
 ENTROPY_FLOOR = 0.01
 """Nats per token. A response of 100 tokens then carries about 1 nat of choice in all: a group's samples are spread over
@@ -17,9 +21,29 @@ some e = 3 different responses, most of a group is one and the same text, and it
 SHOWN = 600
 """Characters of a response in a warning: its end, where the answer should be."""
 
+SHOWN_ANSWER = 200
+"""Characters of an answer in a warning: its beginning."""
+
+TROUBLE = {
+    Kind.TOO_COSTLY: (
+        "were given up by the verifier as too costly, and count as wrong",
+        "They are longer or more nested than an answer can be, or took longer than model.verifier.timeout. If this one looks "
+        "like an answer, raise model.verifier.timeout, or lower model.verifier.workers where the processors are busy with "
+        "other work; if not, read more responses: the policy may be falling apart.",
+    ),
+    Kind.CRASHED: (
+        "crashed the verifier's worker, and count as wrong",
+        "Its processes may have been killed for want of memory: lower model.verifier.workers, or leave the machine more of "
+        "it. If the same answers crash it again, look at the responses, and report them.",
+    ),
+}
+"""Verdicts that say more of the verifier than of the response: what happened, and what to do."""
+
 
 class SaturationTracker(Callback):
-    """Find the RL step at which the training problem is solved; warn of collapsed entropy and of reward that never comes.
+    """Find the RL step at which the training problem is solved; warn of what makes training idle or its reward doubtful.
+
+    It warns, once each, of collapsed entropy, of reward that never comes, and of a verifier that gives up or crashes.
 
     Logs `train/accuracy/window` (mean over the last steps, fewer at the beginning) and `train/saturated` (0, and 1 from the
     saturation step on) at every RL step.
@@ -28,21 +52,31 @@ class SaturationTracker(Callback):
         window: RL steps that are averaged, and that a warning waits for.
         threshold: accuracy from which on the problem counts as solved.
         entropy_floor: warn when the entropy per token, in nats, stays below it for the window; 0 never warns.
+        trouble_share: warn when more than this share of an RL step's verdicts is too_costly or crashed; 1 never warns.
 
     Attributes:
         saturation_step: the first RL step at which the mean accuracy over a full window reached the threshold, or None.
     """
 
-    def __init__(self, window: int = 10, threshold: float = 0.99, entropy_floor: float = ENTROPY_FLOOR) -> None:
+    def __init__(
+        self,
+        window: int = 10,
+        threshold: float = 0.99,
+        entropy_floor: float = ENTROPY_FLOOR,
+        trouble_share: float = 0.05,
+    ) -> None:
         if window < 1:
             raise UserError(f"saturation.window is {window}; at least one RL step is averaged.")
         if not 0 < threshold <= 1:
             raise UserError(f"saturation.threshold is {threshold}; it is a share of right responses, in (0, 1].")
         if entropy_floor < 0:
             raise UserError(f"saturation.entropy_floor is {entropy_floor}; use 0 for no warning.")
+        if not 0 <= trouble_share <= 1:
+            raise UserError(f"saturation.trouble_share is {trouble_share}; it is a share of verdicts, from 0 to 1.")
         self.window = window
         self.threshold = threshold
         self.entropy_floor = entropy_floor
+        self.trouble_share = trouble_share
         self.saturation_step: int | None = None
         self._accuracies: deque[float] = deque(maxlen=window)
         self._entropies: deque[float] = deque(maxlen=window)
@@ -87,6 +121,7 @@ class SaturationTracker(Callback):
                 )
         self._check_entropy()
         self._check_reward(record)
+        self._check_verifier(record, trainer.world_size)
 
     def _find_saturation(self, rl_step: int) -> bool:
         full = len(self._accuracies) == self.window
@@ -128,6 +163,21 @@ class SaturationTracker(Callback):
                 f"\n{end}",
             )
 
+    def _check_verifier(self, record: StepRecord, world_size: int) -> None:
+        shares = {kind: record.metrics[f"verdict/{kind.value}"] for kind in TROUBLE}
+        if sum(shares.values()) <= self.trouble_share:
+            return
+        # Both kinds may be below the limit that they exceed together: then the greater one is named.
+        most = max(shares.values())
+        for kind in (kind for kind, share in shares.items() if share > self.trouble_share or share == most):
+            asked = len(record.experience.rollouts) * world_size  # rows are split evenly
+            happened, advice = TROUBLE[kind]
+            self._warn_once(
+                f"verifier {kind.value}",
+                f"RL step {record.rl_step}: {round(asked * shares[kind])} of {asked} responses {happened}. {advice} "
+                f"{_one_of(record, kind)}",
+            )
+
     def _warn_once(self, about: str, message: str) -> None:
         if about not in self._warned:
             self._warned.add(about)
@@ -154,3 +204,13 @@ class SaturationTracker(Callback):
         self._unrewarded = state_dict["unrewarded"]
         self._rewarded = state_dict["rewarded"]
         self._warned = set(state_dict["warned"])
+
+
+def _one_of(record: StepRecord, kind: Kind) -> str:
+    """A sentence that shows the first answer with such a verdict."""
+    for verdict, row in zip(record.experience.verdicts, record.experience.rollouts.rows.tolist(), strict=True):
+        if verdict.kind is kind:
+            problem, answer = record.batch.problems[row], verdict.answer or ""
+            shown = answer if len(answer) <= SHOWN_ANSWER else f"{answer[:SHOWN_ANSWER]}[...]"
+            return f"One such answer, of {len(answer)} characters (problem {problem.id}, gold answer {problem.answer!r}): {shown!r}."
+    return "None of them is on the first process."

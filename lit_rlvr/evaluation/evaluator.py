@@ -7,14 +7,17 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from lit_rlvr.data.prompts import encode
 from lit_rlvr.evaluation.metrics import KINDS, PerProblemAccuracy, ResponseStatistics
 from lit_rlvr.evaluation.plan import EvaluationPlan
 from lit_rlvr.evaluation.result import EvaluationResult, EvaluationSample
+from lit_rlvr.evaluation.rules import MAIN
 from lit_rlvr.experience import Problem, Rollouts
 from lit_rlvr.rewards.extract import extract_boxed
+from lit_rlvr.rewards.rule import Mode, Rule
 from lit_rlvr.rewards.verdict import Verdict
 from lit_rlvr.rollout.engine import Progress, RolloutEngine, Sampling
 from lit_rlvr.seeding import step_seed
@@ -32,8 +35,8 @@ KEPT_SAMPLES = 4
 class VerifiesMany(Protocol):
     """What the evaluator asks of a verifier."""
 
-    def verify_many(self, pairs: list[tuple[str, str]]) -> Sequence[Verdict]:
-        """One verdict for each (response, gold answer)."""
+    def verify_many(self, pairs: list[tuple[str, str]], rule: Rule, mode: Mode) -> Sequence[Verdict]:
+        """One verdict for each (response, gold answer), by that rule, whatever the verifier's own is."""
 
 
 def evaluate(
@@ -60,7 +63,8 @@ def evaluate(
         plan: what to evaluate.
         engine: holds the weights.
         tokenizer: the policy's.
-        verifier: the one that training uses.
+        verifier: the one that training uses. Its own rule plays no part: the main figure is the exact rule's on the last
+            box, and ``plan.rules`` says by what the same responses are scored besides.
         seed: the run's.
         rl_step: for the record.
         rank: of this process.
@@ -76,6 +80,7 @@ def evaluate(
     chunks = list(_chunks(len(problems), sampling, rank, world_size, batch_responses))
     asked = sum(len(indices) for _, indices in chunks) * sampling.n
     accuracy, statistics = PerProblemAccuracy(len(problems)), ResponseStatistics()
+    by_rule = {name: (scoring, PerProblemAccuracy(len(problems))) for name, scoring in plan.scorings.items()}
     shown = {i * len(problems) // KEPT_SAMPLES for i in range(KEPT_SAMPLES)}
     samples: list[EvaluationSample] = []
     done = 0
@@ -90,10 +95,11 @@ def evaluate(
         draws = step_seed(seed, chunk, stream=f"evaluation/{plan.benchmark}")
         rollouts = engine.generate(prompts, sampling, draws, report)
         answered = torch.tensor(indices, dtype=torch.int64)[rollouts.rows.cpu()]
-        verdicts = verifier.verify_many(
-            [(text, problems[i].answer) for text, i in zip(rollouts.texts, answered.tolist(), strict=True)]
-        )
-        accuracy.update(answered, torch.tensor([verdict.right for verdict in verdicts], dtype=torch.bool))
+        pairs = [(text, problems[i].answer) for text, i in zip(rollouts.texts, answered.tolist(), strict=True)]
+        verdicts = verifier.verify_many(pairs, *MAIN)
+        accuracy.update(answered, _right(verdicts))
+        for scoring, also in by_rule.values():
+            also.update(answered, _right(verifier.verify_many(pairs, *scoring)))
         _count(statistics, rollouts, verdicts)
         samples += _first_responses(answered.tolist(), problems, rollouts, verdicts, shown)
         done += len(rollouts)
@@ -108,6 +114,7 @@ def evaluate(
         tokens=int(statistics.tokens),
         kinds=dict(zip(map(str, KINDS), statistics.kinds.tolist(), strict=True)),
         samples=tuple(samples),
+        correct_by_rule={name: tuple(also.correct.tolist()) for name, (_, also) in by_rule.items()},
     )
     return part.gather() if world_size > 1 else part
 
@@ -123,6 +130,10 @@ def _chunks(
         size = max(1, SAMPLED_CHUNK // sampling.n)
         for chunk in range(rank, -(-problems // size), world_size):
             yield chunk, list(range(chunk * size, min((chunk + 1) * size, problems)))
+
+
+def _right(verdicts: Sequence[Verdict]) -> Tensor:
+    return torch.tensor([verdict.right for verdict in verdicts], dtype=torch.bool)
 
 
 def _count(statistics: ResponseStatistics, rollouts: Rollouts, verdicts: Sequence[Verdict]) -> None:

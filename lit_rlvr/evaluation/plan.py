@@ -9,6 +9,7 @@ from typing import Any
 from lit_rlvr.data.prompts import get_template
 from lit_rlvr.errors import UserError
 from lit_rlvr.evaluation.benchmarks import get_benchmark, load
+from lit_rlvr.evaluation.rules import Scoring, parse_scorings
 from lit_rlvr.experience import Problem
 from lit_rlvr.rollout.engine import Sampling
 
@@ -25,6 +26,9 @@ class EvaluationPlan:
         limit: evaluate that many problems only, spread over the file; None evaluates all.
         path: problem file to read instead of the benchmark's own.
         template: prompt template.
+        rules: further ways to score the same responses, reported beside the main figure, which is always the exact rule's
+            on the last box: ``exact``, ``deepscaler`` or ``qwen``, with ``/strict`` (the last box) or ``/flexible`` after
+            it to say where the answer is looked for (without it, as the rule is known: ``qwen`` is flexible).
     """
 
     benchmark: str
@@ -34,6 +38,7 @@ class EvaluationPlan:
     limit: int | None = None
     path: str | None = None
     template: str | None = None
+    rules: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         get_benchmark(self.benchmark)
@@ -43,6 +48,10 @@ class EvaluationPlan:
             value = getattr(self, key)
             if value is not None and value < 1:
                 raise UserError(f"evaluation of {self.benchmark}: {key} is {value}; it must be at least 1.")
+        try:
+            parse_scorings(self.rules)
+        except UserError as error:
+            raise UserError(f"evaluation of {self.benchmark}: {error}") from error
         settled = self.settled()
         if settled["temperature"] < 0:
             raise UserError(
@@ -64,6 +73,11 @@ class EvaluationPlan:
             "temperature": float(temperature),
             "max_tokens": self.max_tokens or benchmark.max_tokens,
         }
+
+    @property
+    def scorings(self) -> dict[str, Scoring]:
+        """Name -> further way to score."""
+        return parse_scorings(self.rules)
 
     @property
     def k(self) -> int:
@@ -90,4 +104,5 @@ class EvaluationPlan:
         settled, total = self.settled(), get_benchmark(self.benchmark).problems
         count = f"{min(self.limit, total)} of {total:,}" if self.limit else f"{total:,}"
         how = "greedy" if settled["temperature"] == 0 else f"avg@{self.k} at temperature {settled['temperature']:g}"
-        return f"{self.benchmark}: {count} problems, {how}, at most {settled['max_tokens']:,} tokens"
+        also = f", also scored by {', '.join(self.scorings)}" if self.rules else ""
+        return f"{self.benchmark}: {count} problems, {how}, at most {settled['max_tokens']:,} tokens{also}"

@@ -3,7 +3,7 @@
 Made by the evaluator, read by callbacks and reports.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -41,6 +41,7 @@ class EvaluationResult:
         tokens: in all responses.
         kinds: kind of verdict -> responses.
         samples: a few responses.
+        correct_by_rule: name of a further way to score (``plan.rules``) -> P counts of responses it holds right.
     """
 
     plan: EvaluationPlan
@@ -53,6 +54,7 @@ class EvaluationResult:
     tokens: int
     kinds: dict[str, int]
     samples: tuple[EvaluationSample, ...]
+    correct_by_rule: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def responses(self) -> int:
@@ -88,6 +90,12 @@ class EvaluationResult:
         """Unbiased pass@k."""
         return pass_at_k(*self._counts(), k)
 
+    def by_rule(self) -> dict[str, tuple[float, float]]:
+        """Name of a further way to score -> (accuracy, its standard error)."""
+        sampled = torch.tensor(self.sampled, dtype=torch.int64)
+        counts = {name: torch.tensor(right, dtype=torch.int64) for name, right in self.correct_by_rule.items()}
+        return {name: (avg_at_k(right, sampled), standard_error(right, sampled)) for name, right in counts.items()}
+
     def by_subject(self) -> dict[str, tuple[int, float]]:
         """Subject -> (problems, accuracy)."""
         return by_group(*self._counts(), [problem.subject for problem in self.problems])
@@ -110,6 +118,7 @@ class EvaluationResult:
             "temperature": settled["temperature"],
             "accuracy": self.accuracy,
             "stderr": self.stderr,
+            "rules": {name: {"accuracy": mean, "stderr": error} for name, (mean, error) in self.by_rule().items()},
             "pass_at_k": {str(j): self.pass_at(j) for j in sorted({2**i for i in range(k.bit_length())} | {k})},
             "boxed": self.boxed_rate,
             "truncated": self.truncated_rate,
@@ -127,13 +136,16 @@ class EvaluationResult:
         """Both parts of one evaluation, another rank's added to this one's."""
         return replace(
             self,
-            correct=tuple(a + b for a, b in zip(self.correct, other.correct, strict=True)),
-            sampled=tuple(a + b for a, b in zip(self.sampled, other.sampled, strict=True)),
+            correct=_add(self.correct, other.correct),
+            sampled=_add(self.sampled, other.sampled),
             boxed=self.boxed + other.boxed,
             truncated=self.truncated + other.truncated,
             tokens=self.tokens + other.tokens,
             kinds={kind: count + other.kinds[kind] for kind, count in self.kinds.items()},
             samples=tuple(sorted(self.samples + other.samples, key=lambda sample: sample.index)),
+            correct_by_rule={
+                name: _add(right, other.correct_by_rule[name]) for name, right in self.correct_by_rule.items()
+            },
         )
 
     def gather(self) -> "EvaluationResult":
@@ -146,3 +158,7 @@ class EvaluationResult:
 
     def _counts(self) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.tensor(self.correct, dtype=torch.int64), torch.tensor(self.sampled, dtype=torch.int64)
+
+
+def _add(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(x + y for x, y in zip(a, b, strict=True))

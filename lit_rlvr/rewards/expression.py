@@ -2,53 +2,27 @@ r"""Reads a LaTeX expression and computes its value at a point, to many digits. 
 
 A recursive-descent reader over numbers, letters, arithmetic, powers, roots and the usual functions. It knows no objects
 and no names of the program, only mpmath numbers, so there is nothing in it for an answer to reach. Letters keep their
-case; ``e`` and ``i`` are the constants, every other letter has a value that is drawn from the point's seed and its name.
+case; ``e`` and ``i`` are the constants, every other letter has its value at the point.
 """
-
-import hashlib
-import re
-from collections.abc import Callable
 
 import mpmath
 from mpmath import mpc, mpf
 
-# Digits carried; results are compared to fewer (see symbolic.py), which leaves room for cancellation.
-DIGITS = 60
-# Binary digits before the point of the largest power: beyond this a number is no longer worth computing.
-_MAX_BITS = 1_000_000
-
-_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\d+\.?\d*|\.\d+|\*\*|[^\s]")
-_FUNCTIONS: dict[str, Callable[..., mpc]] = {
-    "sin": mpmath.sin, "cos": mpmath.cos, "tan": mpmath.tan, "cot": mpmath.cot, "sec": mpmath.sec, "csc": mpmath.csc,
-    "sinh": mpmath.sinh, "cosh": mpmath.cosh, "tanh": mpmath.tanh, "coth": mpmath.coth, "arcsin": mpmath.asin,
-    "arccos": mpmath.acos, "arctan": mpmath.atan, "arccot": mpmath.acot, "ln": mpmath.log, "exp": mpmath.exp,
-}  # fmt: skip
-_FUNCTIONS |= {"asin": mpmath.asin, "acos": mpmath.acos, "atan": mpmath.atan}
-_LETTERS = re.compile(
-    r"\\(?:alpha|beta|gamma|delta|epsilon|varepsilon|zeta|eta|theta|vartheta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau"
-    r"|upsilon|phi|varphi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Xi|Pi|Sigma|Upsilon|Phi|Psi|Omega|hbar|ell|odot)"
+from lit_rlvr.rewards.symbols import (
+    ACCENTS,
+    BIG_OPERATORS,
+    FUNCTION_LETTERS,
+    FUNCTIONS,
+    GROUPS,
+    LETTERS,
+    MAX_BITS,
+    NAMED,
+    STOPS,
+    TOKEN,
+    Point,
+    TooCostlyError,
+    UnreadableError,
 )
-_ACCENTS = frozenset(["\\dot", "\\ddot", "\\bar", "\\hat", "\\overline", "\\vec", "\\mathbb", "\\mathcal"])
-# Letters that name functions when a bracket follows them.
-_FUNCTION_LETTERS = frozenset("fghuyFGHUP")
-_NAMED = re.compile(
-    r"(?<![A-Za-z\\])(sinh|cosh|tanh|arcsin|arccos|arctan|asin|acos|atan|sqrt|sin|cos|tan|cot|sec|csc|log|ln|exp|pi)(?![A-Za-z])"
-)
-
-
-class UnreadableError(Exception):
-    """The text is not an expression this reader knows, or it has no value at this point."""
-
-
-class TooCostlyError(Exception):
-    """The value would be too large to compute."""
-
-
-def letter_value(name: str, seed: int, positive: bool) -> mpf:
-    """A letter's value at a point: in (0.2, 2.2) or, where signs are allowed, in (-2.2, 2.2) without the middle."""
-    digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=24).digest()
-    value = mpf(int.from_bytes(digest, "big")) / mpf(2) ** 192 * 2 + mpf("0.2")
-    return value if positive or digest[0] % 2 else -value
 
 
 class Reader:
@@ -56,21 +30,22 @@ class Reader:
 
     Args:
         text: a normal form.
-        seed: which point.
-        positive: whether all letters are positive there.
+        point: what the letters stand for.
 
     Raises:
         UnreadableError: from ``value``, if the text cannot be read or has no finite value.
         TooCostlyError: from ``value``.
     """
 
-    def __init__(self, text: str, seed: int, positive: bool) -> None:
-        self._tokens = _TOKEN.findall(_NAMED.sub(r"\\\1 ", text))
+    def __init__(self, text: str, point: Point) -> None:
+        self._tokens = TOKEN.findall(NAMED.sub(r"\\\1 ", text))
         self._at = 0
-        self._seed = seed
-        self._positive = positive
+        self._point = point
+        self._bound: dict[str, str] = {}  # variables of sums, products and integrals -> what they are called here
         # The largest operand of a sum: a result that is 10^-45 of it is what cancellation leaves of a zero.
         self.scale = mpf(0)
+        # Whether a root or logarithm was taken of what is not positive, so that the value hangs on a choice of branch.
+        self.branched = False
 
     def value(self) -> mpc:
         """The value of the whole text."""
@@ -109,7 +84,7 @@ class Reader:
     def _starts_factor(self) -> bool:
         token = self._peek()
         return bool(token) and (
-            token[0].isalnum() or token in ("(", "[", "{", "\\{") or (token[0] == "\\" and token not in _STOPS)
+            token[0].isalnum() or token in ("(", "[", "{", "\\{") or (token[0] == "\\" and token not in STOPS)
         )
 
     def _product(self) -> mpc:
@@ -138,10 +113,20 @@ class Reader:
         base = self._postfix()
         if self._peek() in ("^", "**"):
             self._next()
-            base = _raise(base, self._exponent())
+            base = self._raise(base, self._exponent())
             if self._peek() == "!":
                 raise UnreadableError("factorial of a power")
         return base
+
+    def _raise(self, base: mpc, exponent: mpc) -> mpc:
+        if base == 0 or exponent == 1:
+            if base == 0 and mpmath.re(exponent) <= 0:
+                raise UnreadableError("0 to a power that is not positive")
+            return base
+        if abs(exponent) * (abs(mpmath.log(abs(base), 2)) + 5) > MAX_BITS:
+            raise TooCostlyError("power")
+        self.branched |= not _positive(base) and not mpmath.isint(exponent)
+        return mpmath.power(base, exponent)
 
     def _exponent(self) -> mpc:
         if self._peek() == "-":
@@ -177,7 +162,7 @@ class Reader:
 
     def _atom(self) -> mpc:
         token = self._peek()
-        for opening, closing in _GROUPS:
+        for opening, closing in GROUPS:
             if token == opening:
                 return self._group(opening, closing)
         self._next()
@@ -203,19 +188,52 @@ class Reader:
             return mpmath.binomial(top, self._argument())
         if token == "\\sqrt":
             index = self._group("[", "]") if self._peek() == "[" else mpf(2)
-            return _raise(self._argument(), 1 / index)
+            return self._raise(self._argument(), 1 / index)
         if token == "\\pi":
             return mpmath.pi()
+        if token in BIG_OPERATORS:
+            return self._over_a_range(token)
         name = token[1:]
-        if token[0] == "\\" and (name in _FUNCTIONS or name in ("log", "lg")):
+        if token[0] == "\\" and (name in FUNCTIONS or name in ("log", "lg")):
             return self._function(name)
         return self._letter(token)
+
+    def _over_a_range(self, operator: str) -> mpc:
+        """A sum, product, integral or limit: a constant that is drawn from its range and the value of its body.
+
+        Two of them are equal where these are, whatever the variable is called; they are not computed.
+        """
+        bounds: list[str] = []
+        while self._peek() in ("_", "^"):
+            bounds.append(self._next() + self._raw_group())
+        rest = self._tokens[self._at :]
+        low = bounds[0][1:].replace("\\to", "=").partition("=") if bounds else ("", "", "")
+        end = (
+            None
+            if low[1]
+            else next((i for i, token in enumerate(rest[:-1]) if token == "d" and rest[i + 1].isalpha()), None)
+        )
+        variable = low[0] if low[1] else "" if end is None else rest[end + 1]
+        before = self._bound
+        self._bound = before | {variable: f"bound {len(before)}"}
+        if end is None:
+            value = self._product()
+        else:  # everything up to the differential is under the integral
+            self._tokens = rest[:end]
+            self._at = 0
+            value = self._sum()
+            if self._at < end:
+                raise UnreadableError("trailing text in an integral")
+            self._tokens, self._at = rest, end + 2
+        self._bound = before
+        bounds = [bound.removeprefix(f"_{low[0]}") if low[1] else bound for bound in bounds]
+        return self._point.letter(f"{operator}{sorted(bounds)}{mpmath.nstr(mpc(value), 25)}")
 
     def _function(self, name: str) -> mpc:
         base: mpc | None = None
         if name in ("log", "lg"):
             # A bare log has the base that the question uses, which we do not know: some constant.
-            base = mpf(10) if name == "lg" else letter_value("log base", self._seed, True) + 2
+            base = mpf(10) if name == "lg" else self._point.letter("log base") + 2
             if self._peek() == "_":
                 self._next()
                 base = self._argument()
@@ -224,33 +242,36 @@ class Reader:
             self._next()
             power = self._exponent()
         argument = self._function_argument()
+        self.branched |= (base is not None or name == "ln") and not _positive(argument)
         if base is not None:
             value = mpmath.log(argument) / mpmath.log(base)
-        elif power == -1 and "a" + name in _FUNCTIONS:
-            return _FUNCTIONS["a" + name](argument)
+        elif power == -1 and "a" + name in FUNCTIONS:
+            return FUNCTIONS["a" + name](argument)
         else:
-            if name in ("exp", "sinh", "cosh") and abs(argument) > _MAX_BITS:
+            if name in ("exp", "sinh", "cosh") and abs(argument) > MAX_BITS:
                 raise TooCostlyError(name)
-            value = _FUNCTIONS[name](argument)
-        return _raise(value, power)
+            value = FUNCTIONS[name](argument)
+        return self._raise(value, power)
 
     def _function_argument(self) -> mpc:
         r"""A bracket, or the factors that follow up to the next operator or function: ``\sin 2x \cos x``."""
         if self._peek() in ("(", "{", "["):
             return self._power_free_group()
         value = self._signed()
-        while self._starts_factor() and self._peek()[1:] not in _FUNCTIONS and self._peek() != "(":
+        while self._starts_factor() and self._peek()[1:] not in FUNCTIONS and self._peek() != "(":
             value = value * self._power()
         return value
 
     def _power_free_group(self) -> mpc:
         opening = self._peek()
-        return self._group(opening, dict(_GROUPS)[opening])
+        return self._group(opening, dict(GROUPS)[opening])
 
     def _letter(self, token: str) -> mpc:
-        if token in _ACCENTS:
+        if token in ACCENTS:
             name = token + self._raw_group()
-        elif (len(token) == 1 and token.isalpha() and token.isascii()) or _LETTERS.fullmatch(token):
+            if name[-1].isdigit():
+                raise UnreadableError("digits under an accent")
+        elif (len(token) == 1 and token.isalpha() and token.isascii()) or LETTERS.fullmatch(token):
             name = token
         elif token == "\\text":
             name = token + self._raw_group()
@@ -264,19 +285,21 @@ class Reader:
                 name += "'"
             else:
                 name += "'" * self._raw_group().count("\\prime")
+        if name in self._bound:
+            return self._point.letter(self._bound[name])
         if name == "e":
             return mpmath.e()
         if name == "i":
             return mpc(0, 1)
         if self._peek() == "(":
-            if token in _FUNCTION_LETTERS:
+            if token in FUNCTION_LETTERS:
                 argument = self._group("(", ")")
-                return letter_value(f"{name}({mpmath.nstr(mpc(argument), 25)})", self._seed, self._positive)
+                return self._point.letter(f"{name}({mpmath.nstr(mpc(argument), 25)})")
             if self._peek(1)[:1].isdigit() and self._peek(2) == ")":
                 self._next()
                 name += f"({self._next()})"
                 self._expect(")")
-        return letter_value(name, self._seed, self._positive)
+        return self._point.letter(name)
 
     def _raw_group(self) -> str:
         """The text of a group or of one token, without spaces and braces."""
@@ -293,17 +316,5 @@ class Reader:
                 parts.append(token)
 
 
-_GROUPS = (("(", ")"), ("[", "]"), ("{", "}"), ("\\{", "\\}"))
-_STOPS = frozenset(
-    ["\\rfloor", "\\rceil", "\\}", "\\cdot", "\\times", "\\pm", "\\le", "\\ge", "\\ne", "\\in", "\\cup", "\\infty"]
-)
-
-
-def _raise(base: mpc, exponent: mpc) -> mpc:
-    if base == 0 or exponent == 1:
-        if base == 0 and mpmath.re(exponent) <= 0:
-            raise UnreadableError("0 to a power that is not positive")
-        return base
-    if abs(exponent) * (abs(mpmath.log(abs(base), 2)) + 5) > _MAX_BITS:
-        raise TooCostlyError("power")
-    return mpmath.power(base, exponent)
+def _positive(value: mpc) -> bool:
+    return bool(mpmath.im(value) == 0 and mpmath.re(value) >= 0)

@@ -6,6 +6,7 @@ signs) and drops what does not (maths delimiters, sizes, spacing, fonts). Later 
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 
 _FUNCTION_NAMES = (
@@ -18,7 +19,7 @@ _SYMBOLS = {
     "−": "-", "–": "-", "—": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "÷": "/", "∕": "/",
     "π": r"\pi ", "∞": r"\infty ", "°": r"^\circ ", "º": r"^\circ ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ",
     "≤": r"\le ", "⩽": r"\le ", "≥": r"\ge ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "±": r"\pm ",
-    "∓": r"\mp ", "√": r"\sqrt ", "…": r"\ldots ", "⟨": r"\langle ", "⟩": r"\rangle ", "⌊": r"\lfloor ",
+    "∓": r"\mp ", "√": r"\sqrt ", "∛": r"\sqrt[3] ", "⁄": "/", "…": r"\ldots ", "⟨": r"\langle ", "⟩": r"\rangle ", "⌊": r"\lfloor ",
     "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "∅": r"\emptyset ", "′": "'", "’": "'", "¢": r"\text{cents}",
     "€": r"\text{euros}", "£": r"\text{pounds}", "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}",
     "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "λ": r"\lambda ",
@@ -29,11 +30,24 @@ _SYMBOLS = {
 }  # fmt: skip
 _TRANSLATION = str.maketrans(_SYMBOLS)
 
-_SUBSTITUTIONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+
+def _compound_unit(match: re.Match[str]) -> str:
+    r"""``\text{erg s^{-1}}`` as words; only the last power is kept."""
+    content = match[1]
+    words = " ".join(re.sub(r"\\cdot|\\mu|\^\{?[-+]?\d\}?", " ", content).split())
+    if words == " ".join(content.split()) or re.search(r"[^A-Za-z/. ]", words):
+        return match[0]
+    last = re.search(r"\^\{?([-+]?\d)\}?\s*$", content)
+    return f"\\text{{{words}}}^{{{last[1]}}}" if last else f"\\text{{{words}}}"
+
+
+_SUBSTITUTIONS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
-        (r"\^\{(-?\d*)\}\^\{(\d)\}", r"^{\1\2}"),  # superscript digits in a row
-        (r"_\{(\d*)\}_\{(\d)\}", r"_{\1\2}"),
+        (r"(?:\^\{[-\d]\}){2,}", lambda m: f"^{{{re.sub('[^-0-9]', '', m[0])}}}"),  # superscript digits in a row
+        (r"(?:_\{\d\}){2,}", lambda m: f"_{{{re.sub('[^0-9]', '', m[0])}}}"),
+        (r"\{:\}", ":"),
+        (r"\\pmod\s*(\d+)", r"\\pmod{\1}"),
         (r"\$\s*,\s*\$", ", "),
         # A currency sign: an escaped dollar, or a bare one that opens nothing because it is the only one.
         (r"^\s*\$(?=\s*[\d.])(?=[^$]*$)", r"\\$"),
@@ -42,24 +56,33 @@ _SUBSTITUTIONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\(?:left|right|[bB]igg?[lrm]?)(?![A-Za-z])", " "),
         (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
         (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
-        (r"\\(?:leqslant|leq)(?![A-Za-z])", r"\\le "),
-        (r"\\(?:geqslant|geq)(?![A-Za-z])", r"\\ge "),
-        (r"\\neq(?![A-Za-z])|\\not\s*=", r"\\ne "),
+        (r"\\(?:leqslant|leqq|leq)(?![A-Za-z])|<=", r"\\le "),
+        (r"\\(?:geqslant|geqq|geq)(?![A-Za-z])|>=", r"\\ge "),
+        (r"\\neq(?![A-Za-z])|\\not\s*=|(?<![\d)}!])!=", r"\\ne "),
         (r"\\lt(?![A-Za-z])", "<"),
         (r"\\gt(?![A-Za-z])", ">"),
         (r"\\(?:lbrace|\{)", r"\\{"),
         (r"\\(?:rbrace|\})", r"\\}"),
         (r"\\(?:lbrack)(?![A-Za-z])", "["),
         (r"\\(?:rbrack)(?![A-Za-z])", "]"),
+        # For which values it holds: `f(x)=2x for all x`.
+        (r"[, ]{0,3}(?:\\text\{[, ]{0,3}for (?:all|any|every|each|some)\b[^{}]*\}|for (?:all|any|every) |\\forall(?![A-Za-z]))[^,=]*$", ""),
+        (r"\{([^{}]*)\\choose(?![A-Za-z])([^{}]*)\}", r"\\binom{\1}{\2}"),
+        (r"(?<![\\A-Za-z])(?:infinity|inf)(?![A-Za-z])|\\text\{\s*infinity\s*\}", r"\\infty "),
+        (r"(?<![A-Za-z.])np\.(?=[a-z])", ""),  # Python's name for a function
+        (r"(?<=\d)\s*\\text\{\s*to\s*\}\s*(?=\d)|(?<=\d) to (?=\d)", ":"),
         (r"\\(?:lvert|rvert|vert|mid)(?![A-Za-z])", "|"),
         (r"\\varnothing(?![A-Za-z])", r"\\emptyset "),
+        (r"[\[(]\s*\\begin\{array\}\s*\{[clr| ]*\}(.*?)\\end\{array\}\s*[\])]", r"\\begin{bmatrix}\1\\end{bmatrix}"),
         (r"\\(?:dots|cdots|dotsc)(?![A-Za-z])", r"\\ldots "),
         (r"\\div(?![A-Za-z])", "/"),
         (r"\\colon(?![A-Za-z])", ":"),
         (r"(?<=\d)\s*(?:\{,\}|,\s*\\!|\\,|\\!\s*,)\s*(?=\d{3}(?!\d))", "\x00"),  # certain thousands marks
-        (r"(?<!\\)\\[,;:!> ]|~|\\(?:quad|qquad|space|thinspace|hspace\{[^{}]*\})(?![A-Za-z])", " "),
-        (r"\\(?:textbf|textit|textrm|textsf|mbox|hbox|mathrm|mathit|mathbf|mathsf|bf|rm|operatorname\*?|text)"
+        (r"(?<!\\)\\[,;:!> ]|~|\\(?:space|thinspace|hspace\{[^{}]*\})(?![A-Za-z])|\\q?quad", " "),
+        (r"\\(?:textbf|textit|textrm|textsf|texttt|textnormal|textup|underline|mbox|hbox|mathrm|mathit|mathbf|mathsf|bf|rm|operatorname\*?|text)"
          r"(?![A-Za-z])\s*(?=\{)", r"\\text"),
+        (r"\\text\{((?:[^{}\\]|\\cdot|\\mu|\^\{[-+]?\d\})*)\}", _compound_unit),
+        (r"(?<=\d)\s*(?:\\text\{\s*)?([aApP])\.?\s?[mM]\b\.?(?:\s*\})?\s*$", lambda m: f"\\text{{{m[1].lower()}m}}"),
         (r"\\(?:boxed|fbox)\s*(?=\{)", " "),
         (r"\^\s*(?:\\circ(?![A-Za-z])|\{\s*\\circ\s*\})|\\degree(?![A-Za-z])", r"\\text{degrees}"),
         (r"\\%|(?<!\\)%", r"\\%"),
@@ -71,9 +94,11 @@ _SUBSTITUTIONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )  # fmt: skip
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 # Two or more words in a row, or one that is too long to be a product of variables, outside any command.
-_WORDS = re.compile(r"(?<![\\A-Za-z{_])[A-Za-z]{4,}(?:[ \-][A-Za-z]+)*(?![A-Za-z])")
+_WORDS = re.compile(
+    r"(?<![\\A-Za-z{_])(?:[a-z]{4,}(?![A-Za-z])|[A-Z][a-z]{3,}(?![A-Za-z])|[A-Z]{4,}(?![A-Za-z])|(?i:yes|no|odd|all|one|two|six|ten|win|red)(?![A-Za-z]))(?:[ \-][A-Za-z]+)*(?![A-Za-z])"
+)
 _UNIT_AFTER_NUMBER = re.compile(
-    r"(?<=[\d}])\s*(?<![\\_^]\{)(cm|mm|km|kg|mg|ml|mL|ft|in|inches|oz|lb|lbs|mph|min|sec|hr|hrs|day|days|yd|sq|km/h|m/s)"
+    r"(?<=[\d}])\s*(?<![\\_^]\{)(cm|mm|km|kg|mg|ml|mL|ft|in|inches|oz|lb|lbs|mph|pct|min|sec|hr|hrs|day|days|yd|sq|km/h|m/s)"
     r"(?![A-Za-z])(?!\s*[\w(\\])"
 )
 _TOKEN = re.compile(r"\\text\{[^{}]*\}|\\[A-Za-z]+|\\.|[0-9.\x00]+|\s+|.", re.DOTALL)
@@ -83,8 +108,12 @@ def _plain_unicode(text: str) -> str:
     text = text.translate(_TRANSLATION)
     if text.isascii():
         return text
-    # Circled and other odd digits must not turn into digits of a number.
-    return "".join(c if unicodedata.category(c) == "No" else unicodedata.normalize("NFKC", c) for c in text)
+    return "".join(c if _keeps_its_look(c) else unicodedata.normalize("NFKC", c) for c in text)
+
+
+def _keeps_its_look(c: str) -> bool:
+    """Circled digits must not turn into digits of a number, nor what is raised or lowered into what stands on the line."""
+    return unicodedata.category(c) == "No" or unicodedata.decomposition(c).startswith(("<super>", "<sub>"))
 
 
 def _text_content(match: re.Match[str]) -> str:

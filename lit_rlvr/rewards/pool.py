@@ -22,8 +22,11 @@ from multiprocessing.connection import Connection, wait
 _CALLS_PER_WORKER = 2000
 # Loading sympy and the grammar takes 2-4 s; a busy file system can stretch that a lot.
 _START_SECONDS = 120
-# Wall seconds that the slow answers of one call may cost in all; the rest of them count as too costly.
-_CALL_SECONDS = 20
+# What an answer may take before its time counts as lost, and the lost seconds per worker after which a call gives up on
+# the answers that are left: a policy that stalls its grader must not stall the run, a long list of fair ones may take
+# its time.
+_FAIR_SECONDS = 0.1
+_LOST_SECONDS = 20.0
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
     "from lit_rlvr.rewards.worker import serve; serve(int(sys.argv[1]))"
@@ -40,11 +43,11 @@ class _Worker:
 
 
 class Pool:
-    """Runs ``symbolic.judge`` on pairs in worker processes. Nothing is started before the first pair.
+    """Runs the rules' symbolic steps in worker processes. Nothing is started before the first request.
 
     Args:
         workers: processes.
-        timeout: wall seconds per pair before its worker is killed.
+        timeout: wall seconds per request before its worker is killed.
     """
 
     def __init__(self, workers: int, timeout: float) -> None:
@@ -59,34 +62,38 @@ class Pool:
         self._control: socket.socket | None = None
         self._workers: list[_Worker] = []
 
-    def judge(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
-        """Outcomes of (gold, answer) pairs: ``symbolic.judge``'s, ``"too_costly"`` or ``"crashed"``."""
-        if not pairs:
+    def judge(self, requests: Sequence[tuple[str, str, str]]) -> list[str]:
+        """Outcomes of (rule, answer, gold) requests.
+
+        Returns:
+            The rule's own outcomes, ``"too_costly"`` for one whose worker was killed at the time limit, ``"crashed"`` for
+            one whose worker died, ``"unreached"`` for those that slow ones before them left no time for.
+        """
+        if not requests:
             return []
         if os.getpid() != self._owner:  # forked: the processes belong to the parent
             self._forget()
         with self._lock:
             try:
-                return self._judge(pairs)
+                return self._judge(requests)
             except BaseException:  # also Ctrl-C: an answer under way must not be taken for the next call's
                 self._stop()
                 raise
 
-    def _judge(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
-        # Whatever is not reached in time stays too costly.
-        outcomes = ["too_costly"] * len(pairs)
+    def _judge(self, requests: Sequence[tuple[str, str, str]]) -> list[str]:
+        outcomes = ["unreached"] * len(requests)
         if self._control is None:
             self._start()
-        waiting = deque(range(len(pairs)))
-        end = time.monotonic() + max(_CALL_SECONDS, self.timeout)
+        waiting = deque(range(len(requests)))
+        lost = 0.0
         idle = list(self._workers)
         busy: dict[Connection, tuple[_Worker, int, float]] = {}
-        while (waiting and time.monotonic() < end) or busy:
-            while waiting and idle and time.monotonic() < end:
+        while (waiting and lost < _LOST_SECONDS * self._count) or busy:
+            while waiting and idle and lost < _LOST_SECONDS * self._count:
                 worker, index = idle.pop(), waiting.popleft()
                 try:
-                    worker.connection.send_bytes(json.dumps(pairs[index]).encode())
-                except OSError:  # it died while idle: not this pair's fault
+                    worker.connection.send_bytes(json.dumps(requests[index]).encode())
+                except OSError:  # it died while idle: not this request's fault
                     idle.append(self._replace(worker))
                     waiting.appendleft(index)
                     continue
@@ -102,9 +109,11 @@ class Pool:
                         outcomes[index] = "crashed"
                         worker.calls = _CALLS_PER_WORKER
                 elif time.monotonic() >= deadline:
+                    outcomes[index] = "too_costly"
                     worker.calls = _CALLS_PER_WORKER
                 else:
                     continue
+                lost += max(0.0, time.monotonic() - (deadline - self.timeout) - _FAIR_SECONDS)
                 del busy[connection]
                 idle.append(self._replace(worker) if worker.calls >= _CALLS_PER_WORKER else worker)
         return outcomes

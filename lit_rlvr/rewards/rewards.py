@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import Rollouts
-from lit_rlvr.rewards.verdict import Verdict
+from lit_rlvr.rewards.verdict import Kind, Verdict
 
 
 class Reward(ABC):
@@ -36,10 +36,14 @@ class AnswerReward(Reward):
 
 
 class FormatReward(Reward):
-    """1 for a complete, non-empty box, whatever is in it: the control that tells manner from reasoning."""
+    """1 for a box that can be read as an answer, right or wrong: the control that tells manner from reasoning.
+
+    A box that is empty, or that the verifier cannot read or will not compute, earns nothing.
+    """
 
     def __call__(self, verdicts: Sequence[Verdict], rollouts: Rollouts, seed: int) -> Tensor:
-        return torch.tensor([float(bool(verdict.answer)) for verdict in verdicts], dtype=torch.float32)
+        readable = (Kind.RIGHT, Kind.WRONG)
+        return torch.tensor([float(verdict.kind in readable) for verdict in verdicts], dtype=torch.float32)
 
 
 class RandomReward(Reward):
@@ -57,6 +61,31 @@ class RandomReward(Reward):
     def __call__(self, verdicts: Sequence[Verdict], rollouts: Rollouts, seed: int) -> Tensor:
         draws = torch.rand(len(verdicts), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
         return (draws < self.probability).to(torch.float32)
+
+
+class OverlongPenalty(Reward):
+    """0 for a response that leaves the token limit alone, falling to -1 for one that is cut there.
+
+    The soft overlong punishment of DAPO (arXiv 2503.14476, eq. 13), meant to be added to another reward by
+    :class:`WeightedReward`: a response that nearly reached the limit hears of it before it is cut.
+
+    Args:
+        max_tokens: the limit of the rollouts, ``model.sampling.max_tokens``.
+        buffer: tokens before it over which the penalty grows, in proportion, from 0 to -1.
+    """
+
+    def __init__(self, max_tokens: int, buffer: int) -> None:
+        if not 1 <= buffer <= max_tokens:
+            raise UserError(
+                f"OverlongPenalty.buffer is {buffer} and max_tokens {max_tokens}: give a buffer from 1 to max_tokens."
+            )
+        self.max_tokens = max_tokens
+        self.buffer = buffer
+
+    def __call__(self, verdicts: Sequence[Verdict], rollouts: Rollouts, seed: int) -> Tensor:
+        spare = self.max_tokens - rollouts.lengths.to("cpu", torch.float32)
+        penalty = (spare / self.buffer - 1).clamp(-1, 0)
+        return penalty.masked_fill(~rollouts.stopped.cpu(), -1.0)
 
 
 class WeightedReward(Reward):

@@ -11,9 +11,12 @@ from enum import StrEnum
 _TOKEN = re.compile(r"\\begin\{[a-z]+\}|\\end\{[a-z]+\}|\\[A-Za-z]+ ?|\\.|.", re.DOTALL)
 _OPENING = {"(": "(", "[": "[", "{": "{", "\\{": "\\{", "\\langle": "("}
 _CLOSING = {")": ")", "]": "]", "}": "}", "\\}": "\\}", "\\rangle": ")"}
-_GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?")
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?")
+# The same with a name, a currency sign or factors around it, and no other comma.
+_GROUPED_WITHIN = re.compile(r"(?:[^,]*[^,\d.])?[1-9]\d{0,2}(?:,\d{3})+(?:[^,\d][^,]*)?", re.DOTALL)
 _MATRIX = re.compile(r"\\begin\{([pbvBV]?)matrix\}(.*)\\end\{([pbvBV]?)matrix\}", re.DOTALL)
-_MEMBER = re.compile(r"([A-Za-z])\\in ?(?=[(\[\\])")
+# The beginning of `{x | x > 2}`, which is what the condition describes.
+_SUCH_THAT = re.compile(r"[A-Za-z](?:\\in ?\\(?:mathbb|text)\{[A-Z]\})?(?:\||:)")
 _GREEK = (
     "alpha|beta|gamma|delta|epsilon|varepsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau|phi|varphi|chi"
     "|psi|omega|Delta|Omega|Phi|Theta|ell|angle|triangle|max|min"
@@ -21,8 +24,8 @@ _GREEK = (
 # What may stand before `=` as the name of the answer: letters, functions of letters or digits, sums of letters. No
 # coefficient and no power: `x^2=4` is not the answer 4.
 _NAME = re.compile(
-    rf"(?=.*[A-Za-z])(?:\\text\{{[^{{}}]*\}}|\\(?:{_GREEK})(?![A-Za-z]) ?|[A-Za-z]|_\{{[^{{}}]*\}}|_[A-Za-z0-9]|'|\|"
-    r"|\+(?=[A-Za-z])|\([A-Za-z0-9, ]*\)|\^\{\\prime ?\})+"
+    rf"(?=.*[A-Za-z])(?:\\text\{{[^{{}}]*\}}|\\(?:{_GREEK})(?![A-Za-z]) ?|[A-Za-z]|_\{{[^{{}}]*\}}|_[A-Za-z0-9]|_\\[A-Za-z]+ ?|'|\|"
+    r"|[+:/](?=[A-Za-z])|\[[A-Z]+\]|\^\{-1\}(?=\()|\\frac\{[A-Za-z][A-Za-z_0-9]*\}\{[A-Za-z][A-Za-z_0-9]*\}|\((?:[A-Za-z0-9_, |]|\\(?:cap|cup|theta|phi|varphi|rho|alpha|beta) ?)*\)|\^\{\\prime ?\})+"
 )
 _RELATION = re.compile(r"(\\le(?![A-Za-z]) ?|\\ge(?![A-Za-z]) ?|<=|>=|<|>)")
 
@@ -110,21 +113,41 @@ def is_name(text: str) -> bool:
 
 
 def _tidy(name: str) -> str:
-    return re.sub(r"[{} ]", "", name)
+    return re.sub(r"\\text|[{} ]", "", name)
 
 
 def parse_answer(text: str) -> Node:
     """The tree of a normal form."""
-    if match := _MEMBER.match(text):
-        return _named(parse_answer(text[match.end() :]), match[1])
+    sides = split_top(text, frozenset(["\\in"]))
+    if len(sides) == 2 and is_name(sides[0]) and sides[1]:
+        return _named(parse_answer(sides[1]), _tidy(sides[0]))
     pieces = split_top(text, frozenset(["\\cup"]))
     if len(pieces) > 1:
-        return Node(Shape.UNION, text, tuple(_element(piece) for piece in pieces))
-    if not _GROUPED.fullmatch(text):
+        parts_of_union = tuple(_element(piece) for piece in pieces)
+        if all(part.shape is Shape.LIST for part in parts_of_union):  # of finite sets: a finite set
+            elements = {item.text: item for part in parts_of_union for item in part.items}
+            return Node(Shape.LIST, text, tuple(elements.values()))
+        return Node(Shape.UNION, text, parts_of_union)
+    if text in ("\\emptyset", "\\text{no solution}", "\\text{no solutions}"):
+        return Node(Shape.LIST, text)
+    if _GROUPED.fullmatch(text):
+        return _element(text)
+    if _GROUPED_WITHIN.fullmatch(text) and len(split_top(text, frozenset(","))) > 1:
+        return _element(text.replace(",", ""))
+    rows = split_top(text, frozenset(";"))
+    if len(rows) > 1 and "," in text:  # `p=5, q=2; p=7, q=2` lists two pairs
+        groups = [split_top(row, frozenset(",")) for row in rows]
+        if all(len(group) > 1 for group in groups):
+            pairs = (Node(Shape.TUPLE, row, _flat(group), "()") for row, group in zip(rows, groups, strict=True))
+            return Node(Shape.LIST, text, tuple(pairs))
+    spaced = text.split(", ")
+    if any(_GROUPED.fullmatch(piece) for piece in spaced) and all(
+        "," not in p or _GROUPED.fullmatch(p) for p in spaced
+    ):
+        parts = split_top(text.replace(", ", ";"), frozenset(";"))  # `1,000, 2,000`
+    else:
         parts = split_top(text, frozenset(",;"))
-        if len(parts) > 1:
-            return Node(Shape.LIST, text, _flat(parts))
-    return _element(text)
+    return Node(Shape.LIST, text, _flat(parts)) if len(parts) > 1 else _element(text)
 
 
 def parse_list(text: str) -> Node:
@@ -145,8 +168,8 @@ def _flat(parts: list[str]) -> tuple[Node, ...]:
 def _element(text: str) -> Node:
     name, rest = split_name(text)
     if name:
-        return _named(_element(rest) if _enclosed(rest) or "\\pm" in rest else _leaf(rest), name)
-    if match := _MATRIX.fullmatch(text):
+        return _named(_element(rest) if _enclosed(rest) or re.search(r"\\pm|^\\begin", rest) else _leaf(rest), name)
+    if (match := _MATRIX.fullmatch(text)) and "\\end" not in match[2]:
         rows = [split_top(row, frozenset("&")) for row in match[2].replace("\\\\", "\n").strip().split("\n")]
         cells = tuple(_leaf(cell) for row in rows for cell in row)
         # Round and square brackets mean the same; bars mean a determinant or a norm.
@@ -156,6 +179,8 @@ def _element(text: str) -> Node:
     if enclosed:
         opening, inside, closing = enclosed
         parts = split_top(inside, frozenset(",;"))
+        if opening == "\\{" and (match := _SUCH_THAT.match(inside)):
+            return parse_answer(inside[match.end() :])
         if opening == "\\{" and closing == "\\}":
             return Node(Shape.LIST, text, _flat(parts) if inside else ())
         if len(parts) > 1:
@@ -176,6 +201,8 @@ def as_interval(node: Node) -> Node | None:
     r"""The interval that an inequality in one variable describes: ``-2\le x<7`` is ``[-2,7)``. None if it is none."""
     if node.shape is not Shape.LEAF or node.name:
         return None
+    if re.fullmatch(r"\\(?:mathbb|text)\{R\}|\\text\{(?:all )?real numbers\}", node.text):
+        return Node(Shape.TUPLE, node.text, (_leaf("-\\infty"), _leaf("\\infty")), "()")
     parts = _RELATION.split(node.text)
     relations = [r.strip().replace("<=", "\\le").replace(">=", "\\ge") for r in parts[1::2]]
     sides = [side.strip() for side in parts[::2]]
@@ -187,8 +214,8 @@ def as_interval(node: Node) -> Node | None:
         relations = [r.replace("\\ge", "\\le").replace(">", "<") for r in relations]
     if not all(upward):
         return None
-    middle = 1 if len(sides) == 3 else (0 if re.fullmatch("[A-Za-z]", sides[0]) else 1)
-    if not re.fullmatch("[A-Za-z]", sides[middle]):
+    middle = 1 if len(sides) == 3 or not is_name(sides[0]) else 0
+    if not is_name(sides[middle]) or set("|+:/") & set(sides[middle]):
         return None
     low, high = "-\\infty", "\\infty"
     opening, closing = "(", ")"

@@ -8,6 +8,7 @@ What the reader does not know goes to math-verify, and there too an "equal" hold
 import logging
 import random
 import re
+from fractions import Fraction
 from typing import Any
 
 import mpmath
@@ -15,17 +16,28 @@ import sympy
 from math_verify import LatexExtractionConfig, parse, verify
 from mpmath import mpc, mpf
 
-from lit_rlvr.rewards.equivalence import Decision, compare, compare_exactly
-from lit_rlvr.rewards.expression import DIGITS, Reader, TooCostlyError, UnreadableError
+from lit_rlvr.rewards.equivalence import compare
+from lit_rlvr.rewards.expression import Reader
+from lit_rlvr.rewards.leaves import Decision, compare_exactly, rounds_to, split_rounded
 from lit_rlvr.rewards.limits import nesting
+from lit_rlvr.rewards.normalize import normal_form
 from lit_rlvr.rewards.structure import parse_answer, split_top
+from lit_rlvr.rewards.symbols import DIGITS, Point, TooCostlyError, UnreadableError, Whole
+from lit_rlvr.rewards.units import split_unit
 
 _TOLERANCE = mpf(10) ** -30
 # What cancellation leaves of a zero, relative to the operands of the sum it came from.
 _ZERO = mpf(10) ** -45
-_POINTS = 4
+_POINTS = tuple(Point(seed, positive=seed < 2) for seed in range(4))
+# Floors and ceilings tell 2n/3 and its neighbours apart at whole numbers, and factorials and signs are about these.
+_FOR_WHOLE_NUMBERS = re.compile(r"\\[lr](?:floor|ceil)|!|\\binom|\(-1\)\^|[nkm]\\pi|\\pi ?[nkm]")
+_WHOLE_POINTS = (
+    *(Point(seed, whole=Whole.ALL) for seed in range(22)),
+    *(Point(seed, whole=Whole.COUNTERS) for seed in range(3)),
+)
 # math-verify's grammar takes 0.6 s at 10 brackets in brackets, and minutes at 20.
 _GRAMMAR_NESTING = 6
+_BARE_LOG = re.compile(r"\\log(?![A-Za-z_])|(?<![A-Za-z\\])log(?![A-Za-z_])")
 # Marks of program text and prose, on which the grammar can spend seconds before it gives up.
 _NO_MATHEMATICS = re.compile(r"[\"':;@#?&~`]")
 _RELATIONS = ("=", "\\ne", "<", ">", "\\le", "\\ge")
@@ -34,15 +46,17 @@ _RELATIONS = ("=", "\\ne", "<", ">", "\\le", "\\ge")
 logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 
 
-def judge(gold: str, answer: str) -> str:
-    """Compare two normal forms with symbols.
+def judge(answer: str, gold: str) -> str:
+    """Compare answer and gold with symbols.
 
     Returns:
         ``"equal"``, ``"different"``, ``"unparsable"`` (the answer is no mathematics) or ``"too_costly"``.
     """
     try:
         with mpmath.workdps(DIGITS):
-            return str(compare(parse_answer(gold), parse_answer(answer), compare_symbolically))
+            return str(
+                compare(parse_answer(normal_form(gold)), parse_answer(normal_form(answer)), compare_symbolically)
+            )
     except TooCostlyError:
         return "too_costly"
     except UnreadableError:
@@ -59,7 +73,9 @@ def compare_symbolically(gold: str, answer: str) -> Decision:
     decision = compare_exactly(gold, answer)
     if decision is not Decision.UNDECIDED:
         return decision
-    gold, answer = _prepared(gold), _prepared(answer)
+    if sides := split_rounded(gold, answer):
+        return _compare_rounded(gold, sides)
+    gold, answer = _same_logarithm(_prepared(gold), _prepared(answer))
     if gold == answer:
         return Decision.EQUAL
     ours, theirs = _relation(gold), _relation(answer)
@@ -71,10 +87,31 @@ def compare_symbolically(gold: str, answer: str) -> Decision:
         return _compare_with_math_verify(gold, answer)
 
 
+def _compare_rounded(gold: str, sides: list[str]) -> Decision:
+    if len(sides) == 1:
+        return compare_symbolically(gold, sides[0])
+    value, _ = _value(_prepared(sides[0]), _POINTS[0])
+    if mpmath.im(value) != 0 or not rounds_to(Fraction(mpmath.nstr(mpmath.re(value), DIGITS)), sides[1]):
+        return Decision.DIFFERENT
+    either = [compare_symbolically(gold, side) for side in (sides if "." in gold else sides[:1])]
+    return Decision.EQUAL if Decision.EQUAL in either else Decision.DIFFERENT
+
+
 def _prepared(text: str) -> str:
     """Without units, and with degrees inside an expression as radians."""
-    text = re.sub(r"(?:\\text\{[^{}]*\}(?:\^(?:\{[+-]?\d\}|\d))?|\\%)$", "", text).strip()
-    return text.replace("\\text{degrees}", "\\cdot\\frac{\\pi}{180}")
+    text = split_unit(text)[0].removesuffix("\\%")
+    # An angle of some degrees: `180^\circ-2\alpha`. In a function or beside pi the sign is a factor.
+    factor = "\\frac{\\pi}{180}" if re.search(r"\\(?:sin|cos|tan|cot|sec|csc|pi)|sin|cos|tan", text) else ""
+    return text.replace("\\text{degrees}", factor)
+
+
+def _same_logarithm(gold: str, answer: str) -> tuple[str, str]:
+    """A bare log has the base that the question uses: ten, where the other side says so or has no logarithm at all."""
+    bare = [_BARE_LOG.search(text) for text in (gold, answer)]
+    others = (gold, answer)[1 if bare[0] else 0]
+    if bool(bare[0]) != bool(bare[1]) and ("\\lg" in others or "log_{10}" in others or not re.search("ln|log", others)):
+        return _BARE_LOG.sub(r"\\lg ", gold), _BARE_LOG.sub(r"\\lg ", answer)
+    return gold, answer
 
 
 def _relation(text: str) -> tuple[str, str]:
@@ -91,11 +128,11 @@ def _relation(text: str) -> tuple[str, str]:
     return "", text
 
 
-def _value(text: str, seed: int, positive: bool) -> mpc:
-    """The value at a point, with what cancellation left of a zero made zero."""
-    reader = Reader(text, seed, positive)
+def _value(text: str, point: Point) -> tuple[mpc, bool]:
+    """The value at a point, with what cancellation left of a zero made zero, and whether it is one of several branches."""
+    reader = Reader(text, point)
     value = reader.value()
-    return mpc(0) if abs(value) <= _ZERO * reader.scale else value
+    return (mpc(0) if abs(value) <= _ZERO * reader.scale else value), reader.branched
 
 
 def _close(a: mpc, b: mpc) -> bool:
@@ -103,19 +140,15 @@ def _close(a: mpc, b: mpc) -> bool:
 
 
 def _compare_numerically(gold: tuple[str, str], answer: tuple[str, str]) -> Decision:
-    relation = gold[0]
-    # Roots and logarithms of negative letters differ by branches that nobody means.
-    positive = bool(re.search(r"\\sqrt|\\log|\\ln|\^\{[^{}]*(?:/|\\frac)", gold[1] + answer[1])) and "|" not in gold[1]
+    relation, both = gold[0], gold[1] + answer[1]
     ratios: list[mpc] = []
-    for seed in range(_POINTS):
-        sign = positive or seed < 2
+    for point in _WHOLE_POINTS if _FOR_WHOLE_NUMBERS.search(both) else _POINTS:
         try:
-            ours = _value(gold[1], seed, sign)
+            (ours, branched), (theirs, also_branched) = _value(gold[1], point), _value(answer[1], point)
         except UnreadableError:
-            if seed == 0:
-                _value(answer[1], seed, sign)  # is it the answer that cannot be read?
             continue
-        theirs = _value(answer[1], seed, sign)
+        if not point.positive and (branched or also_branched) and "|" not in both:
+            continue  # of negative letters, roots and logarithms differ by branches that nobody means
         if not relation:
             if not _close(ours, theirs):
                 return Decision.DIFFERENT
@@ -139,13 +172,19 @@ def _compare_numerically(gold: tuple[str, str], answer: tuple[str, str]) -> Deci
 def _compare_with_math_verify(gold: str, answer: str) -> Decision:
     if nesting(answer) > _GRAMMAR_NESTING:
         raise TooCostlyError("nesting")
-    if not _balanced(answer) or _NO_MATHEMATICS.search(answer):
+    if not _balanced(answer) or _NO_MATHEMATICS.search(
+        answer.replace("&", "") if "matrix" in gold + answer else answer
+    ):
         raise UnreadableError(answer)
     ours, theirs = _sympy(gold), _sympy(answer)
     if theirs is None:
         raise UnreadableError(answer)
     if ours is None:
         return Decision.DIFFERENT
+    if isinstance(ours, sympy.MatrixBase) or isinstance(theirs, sympy.MatrixBase):
+        same_shape = getattr(ours, "shape", ()) == getattr(theirs, "shape", ())
+        equal = same_shape and all(_sympy_agree(a, b) for a, b in zip(ours, theirs, strict=True))
+        return Decision.EQUAL if equal else Decision.DIFFERENT
     if not verify(ours, theirs, timeout_seconds=None):
         return Decision.DIFFERENT
     return Decision.EQUAL if _sympy_agree(ours, theirs) else Decision.DIFFERENT
@@ -162,9 +201,13 @@ def _sympy(text: str) -> Any:
         found = parse(f"${text}$", [config], "no_fallback", "first_match", parsing_timeout=None)
     except (ValueError, TypeError, AttributeError, NotImplementedError):
         return None
-    if len(found) != 1 or not isinstance(found[0], sympy.Expr) or found[0].has(sympy.nan, sympy.zoo, sympy.oo):
+    if len(found) != 1:
         return None
-    return found[0]
+    value = found[0].doit() if isinstance(found[0], sympy.MatrixExpr) else found[0]
+    value = value.as_explicit() if isinstance(value, sympy.MatrixExpr) else value
+    if not isinstance(value, sympy.Expr | sympy.MatrixBase) or value.has(sympy.nan, sympy.zoo, sympy.oo):
+        return None
+    return value
 
 
 def _sympy_agree(ours: Any, theirs: Any) -> bool:

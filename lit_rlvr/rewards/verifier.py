@@ -5,7 +5,6 @@ workers, once per distinct (answer, gold) of a step, and the outcome is remember
 executed, evaluated or handed to a parser in this process.
 """
 
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -13,25 +12,23 @@ from functools import lru_cache
 from typing import Any
 
 from lit_rlvr.errors import UserError
-from lit_rlvr.rewards.equivalence import Decision, compare, compare_exactly
-from lit_rlvr.rewards.extract import extract_boxed
-from lit_rlvr.rewards.limits import MAX_BOX, MAX_NESTING, nesting, readable, too_costly
-from lit_rlvr.rewards.normalize import normal_form
+from lit_rlvr.rewards.limits import MAX_BOX
 from lit_rlvr.rewards.pool import Pool
-from lit_rlvr.rewards.structure import Node, parse_answer
+from lit_rlvr.rewards.rule import RULES, Mode, Rule, parse_mode, parse_rule
 from lit_rlvr.rewards.verdict import Kind, Verdict
 
-# Distinct (answer, gold) pairs remembered: some hundred steps of a full-set run.
+# Distinct (rule, answer, gold) remembered: some hundred steps of a full-set run.
 _REMEMBERED = 65536
-# Integers short enough to convert at once: the most frequent answers by far.
-_INTEGER = re.compile(r"[+-]?[0-9]{1,30}")
 _KIND = {
     "equal": Kind.RIGHT,
     "different": Kind.WRONG,
     "unparsable": Kind.UNPARSABLE,
     "too_costly": Kind.TOO_COSTLY,
+    "unreached": Kind.TOO_COSTLY,
     "crashed": Kind.CRASHED,
 }
+# The machine's doing rather than the answer's, so it may come out otherwise the next time.
+_NOT_REMEMBERED = frozenset(["unreached", "crashed"])
 
 
 def check_gold(gold: str) -> str:
@@ -45,90 +42,83 @@ def check_gold(gold: str) -> str:
     return gold
 
 
-@lru_cache(maxsize=4096)
-def _tree(text: str) -> Node:
-    return parse_answer(text)
-
-
-def decide(answer: str, gold: str) -> Kind | None:
-    """The verdict on a boxed answer from text and exact numbers alone, or None if it takes symbols."""
-    if not answer.strip():
-        return Kind.NO_ANSWER
-    if answer == gold:
-        return Kind.RIGHT
-    if _INTEGER.fullmatch(answer) and _INTEGER.fullmatch(gold):
-        return Kind.RIGHT if int(answer) == int(gold) else Kind.WRONG
-    if len(answer) > MAX_BOX:
-        return Kind.TOO_COSTLY
-    ours, theirs = normal_form(gold), normal_form(answer)
-    if ours == theirs:
-        return Kind.RIGHT
-    if nesting(theirs) > max(MAX_NESTING, nesting(ours)):
-        return Kind.TOO_COSTLY
-    decision = compare(_tree(ours), _tree(theirs), compare_exactly)
-    if decision is Decision.EQUAL:
-        return Kind.RIGHT
-    if not readable(theirs, ours):
-        return Kind.UNPARSABLE
-    if decision is Decision.DIFFERENT:
-        return Kind.WRONG
-    return Kind.TOO_COSTLY if too_costly(theirs, ours) else None
-
-
 class Verifier:
     """Judges responses. Safe to call from any thread; worker processes are started when they are first needed.
 
     Args:
         workers: processes for answers that take symbols.
         timeout: wall seconds per such answer before it counts as too costly.
+        rule: how answers are compared: ``exact`` (ours), ``deepscaler`` or ``qwen`` (the paper's).
+        mode: where answers are looked for: ``strict`` (the last box) or ``flexible``; by default the rule's own, which
+            is strict for all but ``qwen``.
     """
 
-    def __init__(self, workers: int = 2, timeout: float = 1.0) -> None:
+    def __init__(
+        self,
+        workers: int = 2,
+        timeout: float = 1.0,
+        rule: Rule | str = Rule.EXACT,
+        mode: Mode | str | None = None,
+    ) -> None:
         if workers < 1 or timeout <= 0:
             raise UserError(f"Verifier(workers={workers}, timeout={timeout}): both must be more than 0.")
         self.workers = workers
         self.timeout = timeout
+        self.rule = parse_rule(rule)
+        self.mode = parse_mode(mode)
         self._set_up()
 
     def _set_up(self) -> None:
         self._pool = Pool(self.workers, self.timeout)
-        self._remembered: OrderedDict[tuple[str, str], Kind] = OrderedDict()
+        self._remembered: OrderedDict[tuple[Rule, str, str], Kind] = OrderedDict()
         self._lock = threading.Lock()
 
-    def verify_many(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+    def verify_many(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        rule: Rule | str | None = None,
+        mode: Mode | str | None = None,
+    ) -> list[Verdict]:
         """Verdicts on (response, gold) pairs, in their order.
 
-        Raises:
-            UserError: a gold is empty.
-        """
-        asked = [(extract_boxed(response), check_gold(gold)) for response, gold in pairs]
-        kinds: dict[tuple[str, str], Kind] = {}
-        open_pairs: list[tuple[str, str]] = []
-        for answer, gold in asked:
-            if answer is None or (answer, gold) in kinds:
-                continue
-            kind = self._recall((answer, gold)) or decide(answer, gold)
-            if kind is None:
-                open_pairs.append((answer, gold))
-            kinds[answer, gold] = kind or Kind.TOO_COSTLY
-        outcomes = self._pool.judge([(normal_form(gold), normal_form(answer)) for answer, gold in open_pairs])
-        kinds.update(zip(open_pairs, (_KIND.get(outcome, Kind.CRASHED) for outcome in outcomes), strict=True))
-        self._remember(kinds)
-        return [Verdict(Kind.NO_ANSWER) if a is None else Verdict(kinds[a, gold], a) for a, gold in asked]
+        Args:
+            pairs: responses with their golds.
+            rule, mode: instead of the verifier's own; with another rule and no mode, that rule's own mode.
 
-    def _recall(self, pair: tuple[str, str]) -> Kind | None:
+        Raises:
+            UserError: a gold is empty, or there is no such rule or mode.
+        """
+        chosen = self.rule if rule is None else parse_rule(rule)
+        steps = RULES[chosen]
+        where = parse_mode(mode) or (self.mode if rule is None else None) or steps.default
+        extract = steps.strict if where is Mode.STRICT else steps.flexible
+        asked = [(extract(response), check_gold(gold)) for response, gold in pairs]
+        kinds: dict[tuple[Rule, str, str], Kind] = {}
+        open_keys: list[tuple[Rule, str, str]] = []
+        for answer, gold in asked:
+            if answer is None or (chosen, answer, gold) in kinds:
+                continue
+            key = (chosen, answer, gold)
+            kind = self._recall(key) or (steps.decide(answer, gold) if answer.strip() else Kind.NO_ANSWER)
+            if kind is None:
+                open_keys.append(key)
+            kinds[key] = kind or Kind.TOO_COSTLY
+        outcomes = dict(zip(open_keys, self._pool.judge(open_keys), strict=True))
+        kinds |= {key: _KIND.get(outcome, Kind.CRASHED) for key, outcome in outcomes.items()}
+        self._remember({key: kind for key, kind in kinds.items() if outcomes.get(key) not in _NOT_REMEMBERED})
+        return [Verdict(Kind.NO_ANSWER) if a is None else Verdict(kinds[chosen, a, gold], a) for a, gold in asked]
+
+    def _recall(self, key: tuple[Rule, str, str]) -> Kind | None:
         with self._lock:
-            kind = self._remembered.get(pair)
+            kind = self._remembered.get(key)
             if kind is not None:
-                self._remembered.move_to_end(pair)
+                self._remembered.move_to_end(key)
             return kind
 
-    def _remember(self, kinds: dict[tuple[str, str], Kind]) -> None:
+    def _remember(self, kinds: dict[tuple[Rule, str, str], Kind]) -> None:
         with self._lock:
-            # A crash may be the machine's fault, and a long text is decided at once anyway.
-            self._remembered.update(
-                (pair, kind) for pair, kind in kinds.items() if kind is not Kind.CRASHED and len(pair[0]) <= MAX_BOX
-            )
+            # A long text is decided at once anyway.
+            self._remembered.update((key, kind) for key, kind in kinds.items() if len(key[1]) <= MAX_BOX)
             while len(self._remembered) > _REMEMBERED:
                 self._remembered.popitem(last=False)
 
@@ -148,7 +138,7 @@ class Verifier:
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy has the settings and its own processes."""
-        return {"workers": self.workers, "timeout": self.timeout}
+        return {"workers": self.workers, "timeout": self.timeout, "rule": self.rule, "mode": self.mode}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

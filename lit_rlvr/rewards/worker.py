@@ -54,17 +54,17 @@ def _limit() -> None:
 
 
 def _work(descriptor: int) -> None:
-    """Serve requests ``[gold, answer]`` with outcomes, both JSON, until the client hangs up."""
-    from lit_rlvr.rewards.symbolic import judge
+    """Serve requests ``[rule, answer, gold]`` with outcomes, both JSON, until the client hangs up."""
+    from lit_rlvr.rewards.judges import JUDGES
 
     connection = Connection(descriptor)
     while True:
         try:
-            gold, answer = json.loads(connection.recv_bytes())
+            rule, answer, gold = json.loads(connection.recv_bytes())
         except EOFError:
             return
         try:
-            outcome: str = judge(gold, answer)
+            outcome: str = JUDGES[rule](answer, gold)
         except (MemoryError, RecursionError):
             outcome = "too_costly"
         except Exception:
@@ -74,10 +74,11 @@ def _work(descriptor: int) -> None:
 
 def serve(descriptor: int) -> None:
     """Run the server on a control socket until its other end closes."""
-    from lit_rlvr.rewards.symbolic import judge
+    from lit_rlvr.rewards.judges import JUDGES
 
-    for gold, answer in _WARM_UP:
-        judge(gold, answer)
+    for judge in JUDGES.values():
+        for gold, answer in _WARM_UP:
+            judge(answer, gold)
     control = socket.socket(fileno=descriptor)
     control.send(b"ready")
     workers: set[int] = set()

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from lit_rlvr.callbacks.tracking import SaturationTracker
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import StepRecord
+from lit_rlvr.rewards.verdict import Kind, Verdict
 from tests.callbacks.stub_run import SaveAndStop, StubModule, record_of, run
 
 ACCURACIES = [0.2, 0.6, 1.0, 1.0, 0.97, 1.0, 1.0, 0.4, 1.0]
@@ -121,9 +123,74 @@ def test_resume_counts_on_and_warns_no_second_time(tmp_path: Path, stop: int, wa
     assert len(warnings_of(job, "entropy has been")) == warned
 
 
+def trouble(step: int, costly: int, crashed: int, shown: int = 100, answer: str = "9!!") -> StepRecord:
+    """A step of 100 responses, of which so many took or killed the verifier; the first ``shown`` are this process'."""
+    kinds = [Kind.TOO_COSTLY] * costly + [Kind.CRASHED] * crashed
+    kinds = ([Kind.RIGHT] * (100 - len(kinds)) + kinds)[:shown]
+    shares = {"verdict/too_costly": costly / 100, "verdict/crashed": crashed / 100}
+    record = record_of(step, [("p", True, "t")] * shown, **shares)
+    verdicts = tuple(Verdict(kind, answer if kind in (Kind.TOO_COSTLY, Kind.CRASHED) else "1") for kind in kinds)
+    return replace(record, experience=replace(record.experience, verdicts=verdicts))
+
+
+def trouble_messages(records: list[StepRecord], folder: Path, tracker: SaturationTracker | None = None) -> list[str]:
+    tracker = tracker or SaturationTracker()
+    return warnings_of(
+        lambda: run(StubModule(lambda step: records[step]), [tracker], folder, len(records)), "responses "
+    )
+
+
+def test_warns_once_per_kind_of_a_verifier_in_trouble(tmp_path: Path) -> None:
+    steps = [(5, 0), (6, 0), (50, 0), (10, 2), (0, 7), (20, 20)]
+    costly, crashed = trouble_messages([trouble(i, *step) for i, step in enumerate(steps)], tmp_path)
+    assert costly.startswith("RL step 1: 6 of 100 responses were given up by the verifier as too costly")
+    assert "model.verifier.timeout" in costly
+    assert costly.endswith("One such answer, of 3 characters (problem p, gold answer 'gold of p'): '9!!'.")
+    assert crashed.startswith("RL step 4: 7 of 100 responses crashed the verifier's worker")
+    assert "model.verifier.workers" in crashed
+
+
+def test_kinds_of_trouble_add_up(tmp_path: Path) -> None:
+    (message,) = trouble_messages([trouble(0, 2, 4)], tmp_path)
+    assert "4 of 100 responses crashed" in message
+    both = trouble_messages([trouble(0, 6, 30)], tmp_path)
+    assert ["6 of 100 responses were given up" in both[0], "30 of 100 responses crashed" in both[1]] == [True, True]
+
+
+def test_the_share_of_trouble_is_configurable(tmp_path: Path) -> None:
+    records = [trouble(0, 90, 10)]
+    assert trouble_messages(records, tmp_path, SaturationTracker(trouble_share=1.0)) == []
+    assert len(trouble_messages([trouble(0, 1, 0)], tmp_path, SaturationTracker(trouble_share=0.0))) == 1
+    assert trouble_messages([trouble(0, 0, 0)], tmp_path, SaturationTracker(trouble_share=0.0)) == []
+
+
+def test_a_troublesome_answer_is_shortened_and_may_be_elsewhere(tmp_path: Path) -> None:
+    (message,) = trouble_messages([trouble(0, 50, 0, answer="9" * 5000)], tmp_path)
+    assert f"of 5000 characters (problem p, gold answer 'gold of p'): '{'9' * 200}[...]'." in message
+    (message,) = trouble_messages([trouble(0, 50, 0, shown=50)], tmp_path)
+    assert message.endswith("None of them is on the first process.")
+
+
+def test_resume_does_not_warn_of_the_verifier_again(tmp_path: Path) -> None:
+    def module() -> StubModule:
+        return StubModule(lambda step: trouble(step, 50, 10 * (step == 4)))
+
+    checkpoint = tmp_path / "stop.ckpt"
+    with pytest.raises(RuntimeError, match="power cut"):
+        run(module(), [SaturationTracker(), SaveAndStop(2, checkpoint)], tmp_path, 6)
+    job = lambda: run(module(), [SaturationTracker()], tmp_path, 6, ckpt_path=checkpoint)  # noqa: E731
+    (message,) = warnings_of(job, "responses ")
+    assert message.startswith("RL step 4: 10 of 100 responses crashed")
+
+
 @pytest.mark.parametrize(
     ("settings", "named"),
-    [({"window": 0}, "window"), ({"threshold": 1.5}, "threshold"), ({"entropy_floor": -1.0}, "entropy_floor")],
+    [
+        ({"window": 0}, "window"),
+        ({"threshold": 1.5}, "threshold"),
+        ({"entropy_floor": -1.0}, "entropy_floor"),
+        ({"trouble_share": 5.0}, "trouble_share"),
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, float], named: str) -> None:
     with pytest.raises(UserError, match=f"saturation.{named}"):

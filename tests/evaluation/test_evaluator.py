@@ -1,101 +1,22 @@
 """The evaluator on an engine that answers from a table: what it counts, what it asks for, and that splits change nothing."""
 
 import json
-import random
-from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lit_rlvr.errors import UserError
 from lit_rlvr.evaluation.benchmarks import load
-from lit_rlvr.evaluation.evaluator import EvaluationPlan, EvaluationResult, evaluate
+from lit_rlvr.evaluation.evaluator import EvaluationPlan, EvaluationResult
 from lit_rlvr.evaluation.metrics import PerProblemAccuracy
-from lit_rlvr.experience import Rollouts
-from lit_rlvr.rewards.extract import extract_boxed
 from lit_rlvr.rewards.verdict import Kind, Verdict
-from lit_rlvr.rollout.engine import Progress, RolloutEngine, Sampling
-from lit_rlvr.seeding import step_seed
-from tests.data.byte_tokenizer import byte_tokenizer
+from lit_rlvr.rollout.engine import RolloutEngine, Sampling
+from tests.evaluation.doubles import TableEngine, run
 
-TOKENIZER = byte_tokenizer()
-
-
-class TableEngine:
-    """Keeps the engine's contract with canned answers.
-
-    Greedy decoding boxes the number in the question if it is even. When sampling, whether it is right hangs, as the
-    contract says, on (seed, place in the call) alone. Every fifth question is answered without a box, cut at the limit.
-    """
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[int, Sampling, int]] = []
-
-    def setup(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: torch.device) -> None:
-        raise NotImplementedError
-
-    def update_weights(self, policy: PreTrainedModel) -> None:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        raise NotImplementedError
-
-    def generate(
-        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int, progress: Progress | None = None
-    ) -> Rollouts:
-        self.calls.append((len(prompts), sampling, seed))
-        texts, stopped = [], []
-        for row, prompt in enumerate(prompts):
-            number = int("".join(c for c in TOKENIZER.decode(list(prompt), skip_special_tokens=True) if c.isdecimal()))
-            for sample in range(sampling.n):
-                draw = random.Random(step_seed(seed, row * sampling.n + sample)).randrange(10)
-                right = number % 2 == 0 if sampling.temperature == 0 else draw < 4
-                answer = number if right else -1
-                texts.append("no idea" if number % 5 == 4 else rf"So \boxed{{{answer}}}")
-                stopped.append(number % 5 != 4)
-                if progress is not None:
-                    progress(len(texts), len(prompts) * sampling.n)
-        lengths = torch.tensor([len(text) for text in texts])
-        return Rollouts(
-            prompts=tuple(map(tuple, prompts)),
-            rows=torch.arange(len(prompts)).repeat_interleave(sampling.n),
-            problems=torch.arange(len(prompts)).repeat_interleave(sampling.n),
-            tokens=torch.zeros(int(lengths.sum()), dtype=torch.int64),
-            lengths=lengths,
-            logprobs=torch.zeros(int(lengths.sum())),
-            stopped=torch.tensor(stopped),
-            texts=tuple(texts),
-        )
-
-
-class ExactVerifier:
-    """Compares the last box with the gold answer, letter by letter."""
-
-    def verify_many(self, pairs: list[tuple[str, str]]) -> list[Verdict]:
-        verdicts = []
-        for response, gold in pairs:
-            answer = extract_boxed(response)
-            kind = Kind.NO_ANSWER if answer is None else Kind.RIGHT if answer == gold else Kind.WRONG
-            verdicts.append(Verdict(kind, answer))
-        return verdicts
-
-
-@pytest.fixture
-def problem_file(tmp_path: Path) -> str:
-    """500 problems whose answer is the number in the question; subject by thirds."""
-    path = tmp_path / "p.jsonl"
-    rows = [{"problem": f"Say {i}.", "answer": str(i), "subject": "abc"[i % 3], "level": i // 250} for i in range(500)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return str(path)
-
-
-def _run(plan: EvaluationPlan, **settings: Any) -> EvaluationResult:
-    defaults: dict[str, Any] = {"engine": TableEngine(), "seed": 0, "rl_step": 0}
-    return evaluate(plan, tokenizer=TOKENIZER, verifier=ExactVerifier(), **{**defaults, **settings})
+RULES = ("deepscaler", "qwen", "exact/flexible")
 
 
 def test_the_double_keeps_the_contract() -> None:
@@ -104,7 +25,7 @@ def test_the_double_keeps_the_contract() -> None:
 
 def test_greedy_counts(problem_file: str) -> None:
     engine = TableEngine()
-    result = _run(EvaluationPlan("tiny500", path=problem_file), engine=engine, rl_step=40)
+    result = run(EvaluationPlan("tiny500", path=problem_file), engine=engine, rl_step=40)
     right = [i % 2 == 0 and i % 5 != 4 for i in range(500)]
     assert result.correct == tuple(map(int, right))
     assert result.sampled == (1,) * 500
@@ -133,7 +54,7 @@ def test_greedy_counts(problem_file: str) -> None:
 
 def test_the_row_is_json(problem_file: str) -> None:
     plan = EvaluationPlan("tiny500", path=problem_file, samples=6, temperature=0.6, limit=50, max_tokens=32)
-    result = _run(plan, rl_step=7)
+    result = run(plan, rl_step=7)
     row = json.loads(json.dumps(result.row(), allow_nan=False))
     assert {
         key: row[key] for key in ("rl_step", "benchmark", "problems", "k", "temperature", "max_tokens", "limit")
@@ -160,39 +81,41 @@ def test_the_row_is_json(problem_file: str) -> None:
 @pytest.mark.parametrize("temperature", [0.0, 0.6])
 def test_a_split_over_ranks_changes_nothing(problem_file: str, world_size: int, temperature: float) -> None:
     samples = 1 if temperature == 0 else 8
-    plan = EvaluationPlan("tiny500", path=problem_file, samples=samples, temperature=temperature, limit=121)
-    parts = [_run(plan, rank=rank, world_size=world_size) for rank in range(world_size)]
+    plan = EvaluationPlan(
+        "tiny500", path=problem_file, samples=samples, temperature=temperature, limit=121, rules=RULES
+    )
+    parts = [run(plan, rank=rank, world_size=world_size) for rank in range(world_size)]
     assert all(sum(counts) == samples for counts in zip(*(part.sampled for part in parts), strict=True))
     assert all(sum(count > 0 for count in counts) == 1 for counts in zip(*(p.sampled for p in parts), strict=True))
-    assert reduce(EvaluationResult.merge, parts) == _run(plan)
+    assert reduce(EvaluationResult.merge, parts) == run(plan)
 
 
 def test_batches_change_nothing(problem_file: str) -> None:
     for samples, temperature in ((1, 0.0), (8, 0.6)):
         plan = EvaluationPlan("tiny500", path=problem_file, samples=samples, temperature=temperature, limit=100)
-        assert _run(plan, batch_responses=7) == _run(plan)
+        assert run(plan, batch_responses=7) == run(plan)
 
 
 def test_draws_are_the_same_at_every_step_and_differ_between_seeds_and_benchmarks(problem_file: str) -> None:
     plan = EvaluationPlan("tiny500", path=problem_file, samples=8, temperature=0.6, limit=100)
-    assert _run(plan, rl_step=0).correct == _run(plan, rl_step=100).correct
-    assert _run(plan).correct != _run(plan, seed=1).correct
+    assert run(plan, rl_step=0).correct == run(plan, rl_step=100).correct
+    assert run(plan).correct != run(plan, seed=1).correct
     other = EvaluationPlan("gsm8k", path=problem_file, samples=8, temperature=0.6, limit=100, template="chat-plain")
-    assert _run(plan).correct != _run(other).correct
+    assert run(plan).correct != run(other).correct
     engine = TableEngine()
-    _run(plan, engine=engine)
+    run(plan, engine=engine)
     assert len({seed for _, _, seed in engine.calls}) == len(engine.calls) == 4  # 32 problems x 8 in each call
 
 
 def test_progress_reaches_the_end(problem_file: str) -> None:
     seen: list[tuple[int, int]] = []
     plan = EvaluationPlan("tiny500", path=problem_file, limit=10)
-    _run(plan, progress=lambda done, asked: seen.append((done, asked)), batch_responses=4)
+    run(plan, progress=lambda done, asked: seen.append((done, asked)), batch_responses=4)
     assert seen == [(i, 10) for i in range(1, 11)]
 
 
 def test_more_ranks_than_problems(problem_file: str) -> None:
-    parts = [_run(EvaluationPlan("tiny500", path=problem_file, limit=2), rank=r, world_size=3) for r in range(3)]
+    parts = [run(EvaluationPlan("tiny500", path=problem_file, limit=2), rank=r, world_size=3) for r in range(3)]
     assert parts[2].responses == 0
     assert parts[2].accuracy == parts[2].mean_length == 0
     assert reduce(EvaluationResult.merge, parts).row()["problems"] == 2
@@ -214,6 +137,9 @@ def test_a_plan_describes_itself() -> None:
         EvaluationPlan("aime24", limit=10).describe()
         == "aime24: 10 of 30 problems, avg@8 at temperature 0.6, at most 3,072 tokens"
     )
+    assert EvaluationPlan("tiny500", rules=("qwen/strict", "exact/flexible", "deepscaler/strict")).describe() == (
+        "tiny500: 500 problems, greedy, at most 64 tokens, also scored by qwen/strict, exact/flexible, deepscaler"
+    )
 
 
 @pytest.mark.parametrize(
@@ -226,6 +152,14 @@ def test_a_plan_describes_itself() -> None:
         ({"benchmark": "tiny500", "limit": 0}, "limit is 0"),
         ({"benchmark": "tiny500", "temperature": -1.0}, "temperature is -1"),
         ({"benchmark": "tiny500", "template": "nope"}, "no prompt template"),
+        (
+            {"benchmark": "tiny500", "rules": ["qwen", "exakt"]},
+            "evaluation of tiny500: There is no rule 'exakt' to evaluate by: use one of exact, deepscaler, qwen, with "
+            "/strict or /flexible after it",
+        ),
+        ({"benchmark": "tiny500", "rules": ["qwen/loose"]}, "There is no rule 'qwen/loose'"),
+        ({"benchmark": "tiny500", "rules": ["qwen/"]}, "There is no rule 'qwen/'"),
+        ({"benchmark": "tiny500", "rules": ["qwen", "qwen/flexible"]}, "The rule qwen is to be evaluated by twice"),
     ],
 )
 def test_plans_that_make_no_sense(settings: dict[str, Any], message: str) -> None:
@@ -237,8 +171,8 @@ def _rank(rank: int, problem_file: str, rendezvous: str, out: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
     try:
-        plan = EvaluationPlan("tiny500", path=problem_file, samples=8, temperature=0.6, limit=45)
-        result = _run(plan, rank=rank, world_size=2)
+        plan = EvaluationPlan("tiny500", path=problem_file, samples=8, temperature=0.6, limit=45, rules=RULES)
+        result = run(plan, rank=rank, world_size=2)
         metric = PerProblemAccuracy(7)  # four problems on rank 0, three on rank 1, right where the number is below 3
         metric.update(torch.arange(rank, 7, 2), torch.arange(rank, 7, 2) < 3)
         content = [result.row(), [s.index for s in result.samples], metric.compute()["accuracy"].item()]
@@ -249,7 +183,8 @@ def _rank(rank: int, problem_file: str, rendezvous: str, out: str) -> None:
 
 def test_two_processes_get_the_whole_result(problem_file: str, tmp_path: Path) -> None:
     torch.multiprocessing.spawn(_rank, (problem_file, str(tmp_path / "rendezvous"), str(tmp_path / "out")), nprocs=2)
-    alone = _run(EvaluationPlan("tiny500", path=problem_file, samples=8, temperature=0.6, limit=45))
+    alone = run(EvaluationPlan("tiny500", path=problem_file, samples=8, temperature=0.6, limit=45, rules=RULES))
+    assert alone.correct_by_rule["qwen"] != alone.correct
     expected = [alone.row(), [s.index for s in alone.samples], 3 / 7]
     for rank in range(2):
         assert json.loads((tmp_path / f"out{rank}.json").read_text()) == json.loads(json.dumps(expected))

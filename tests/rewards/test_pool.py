@@ -13,7 +13,7 @@ from lit_rlvr.rewards.pool import Pool
 @pytest.fixture
 def pool() -> Iterator[Pool]:
     pool = Pool(workers=2, timeout=5.0)
-    assert pool.judge([("x+1", "1+x")]) == ["equal"]
+    assert pool.judge([("exact", "1+x", "x+1")]) == ["equal"]
     yield pool
     pool.close()
 
@@ -27,7 +27,7 @@ def alive(pid: int) -> bool:
 
 
 def test_outcomes_come_in_order(pool: Pool) -> None:
-    pairs = [(f"x+{i}", f"{i % 2 + i}+x") for i in range(9)]
+    pairs = [("exact", f"{i % 2 + i}+x", f"x+{i}") for i in range(9)]
     assert pool.judge(pairs) == ["equal" if i % 2 == 0 else "different" for i in range(9)]
 
 
@@ -36,22 +36,22 @@ def test_a_slow_answer_is_killed_and_the_others_are_judged(pool: Pool) -> None:
     before = {worker.pid for worker in pool._workers}
     pool.timeout = 0.5
     begin = time.monotonic()
-    outcomes = pool.judge([(f"x+{i}", f"{i}+x") for i in range(6)])
+    outcomes = pool.judge([("exact", f"{i}+x", f"x+{i}") for i in range(6)])
     assert time.monotonic() - begin < 2
     assert sorted(outcomes) == ["equal"] * 5 + ["too_costly"]
     after = {worker.pid for worker in pool._workers}
     assert len(before & after) == 1
     assert not any(alive(pid) for pid in before - after)
-    assert pool.judge([("y+1", "1+y")] * 4) == ["equal"] * 4
+    assert pool.judge([("exact", "1+y", "y+1")] * 4) == ["equal"] * 4
 
 
 def test_a_worker_that_died_is_replaced(pool: Pool) -> None:
     for worker in pool._workers:
         os.kill(worker.pid, signal.SIGKILL)
     time.sleep(0.1)
-    outcomes = pool.judge([("x+1", "1+x")] * 4)
+    outcomes = pool.judge([("exact", "1+x", "x+1")] * 4)
     assert set(outcomes) <= {"equal", "crashed"}
-    assert pool.judge([("x+1", "1+x")] * 4) == ["equal"] * 4
+    assert pool.judge([("exact", "1+x", "x+1")] * 4) == ["equal"] * 4
 
 
 def test_closing_ends_every_process(pool: Pool) -> None:
@@ -63,17 +63,17 @@ def test_closing_ends_every_process(pool: Pool) -> None:
     while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not any(alive(pid) for pid in pids)
-    assert pool.judge([("x+1", "1+x")]) == ["equal"]  # it starts anew
+    assert pool.judge([("exact", "1+x", "x+1")]) == ["equal"]  # it starts anew
 
 
 def test_a_forked_process_gets_its_own_workers(pool: Pool) -> None:
     child = os.fork()
     if child == 0:
-        right = pool.judge([("x+1", "1+x")]) == ["equal"]
+        right = pool.judge([("exact", "1+x", "x+1")]) == ["equal"]
         pool.close()
         os._exit(0 if right else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert pool.judge([("x+2", "2+x")]) == ["equal"]
+    assert pool.judge([("exact", "2+x", "x+2")]) == ["equal"]
 
 
 def test_a_worker_is_limited(pool: Pool) -> None:

@@ -1,0 +1,1 @@
+"""The rules that the paper's released code scores by, for reproductions."""
