@@ -1,6 +1,6 @@
 # `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help install format lint test test-slow test-gpu bench tiny tiny-base table package
+.PHONY: help install format lint test test-slow test-gpu bench bench-verifier golds tiny tiny-base table package
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,12 @@ test-gpu:  ## the tests that need a CUDA device
 
 bench:  ## tokens per CPU-second against transformers.generate
 	python tests/benchmarks/bench_rollout.py
+
+bench-verifier:  ## CPU milliseconds per verdict, ours and plain math-verify on the same responses
+	python -m tests.benchmarks.bench_verifier
+
+golds:  ## every benchmark gold against itself and against changed ones; needs LIT_RLVR_DATA
+	python -m tests.rewards.golds $(LIT_RLVR_DATA)
 
 tiny:  ## the main job on the embedded default
 	lit-rlvr fit --config configs/tiny.yaml
