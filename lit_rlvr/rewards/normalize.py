@@ -6,8 +6,9 @@ signs) and drops what does not (maths delimiters, sizes, spacing, fonts). Later 
 
 import re
 import unicodedata
-from collections.abc import Callable
 from functools import lru_cache
+
+from lit_rlvr.rewards.dressing import DRESSING
 
 _FUNCTION_NAMES = (
     "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan arccot asin acos atan log ln lg exp sqrt frac "
@@ -30,68 +31,6 @@ _SYMBOLS = {
 }  # fmt: skip
 _TRANSLATION = str.maketrans(_SYMBOLS)
 
-
-def _compound_unit(match: re.Match[str]) -> str:
-    r"""``\text{erg s^{-1}}`` as words; only the last power is kept."""
-    content = match[1]
-    words = " ".join(re.sub(r"\\cdot|\\mu|\^\{?[-+]?\d\}?", " ", content).split())
-    if words == " ".join(content.split()) or re.search(r"[^A-Za-z/. ]", words):
-        return match[0]
-    last = re.search(r"\^\{?([-+]?\d)\}?\s*$", content)
-    return f"\\text{{{words}}}^{{{last[1]}}}" if last else f"\\text{{{words}}}"
-
-
-_SUBSTITUTIONS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        (r"(?:\^\{[-\d]\}){2,}", lambda m: f"^{{{re.sub('[^-0-9]', '', m[0])}}}"),  # superscript digits in a row
-        (r"(?:_\{\d\}){2,}", lambda m: f"_{{{re.sub('[^0-9]', '', m[0])}}}"),
-        (r"\{:\}", ":"),
-        (r"\\pmod\s*(\d+)", r"\\pmod{\1}"),
-        (r"\$\s*,\s*\$", ", "),
-        # A currency sign: an escaped dollar, or a bare one that opens nothing because it is the only one.
-        (r"^\s*\$(?=\s*[\d.])(?=[^$]*$)", r"\\$"),
-        (r"(?<!\\)\$|(?<!\\)\\[()\[\]]|\*\*(?=\s*$)|^\s*\*\*|\\(?:displaystyle|textstyle|limits|nolimits)(?![A-Za-z])", " "),
-        (r"\\(?:left|right|[bB]igg?[lrm]?)(?![A-Za-z])\s*\.", " "),
-        (r"\\(?:left|right|[bB]igg?[lrm]?)(?![A-Za-z])", " "),
-        (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
-        (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
-        (r"\\(?:leqslant|leqq|leq)(?![A-Za-z])|<=", r"\\le "),
-        (r"\\(?:geqslant|geqq|geq)(?![A-Za-z])|>=", r"\\ge "),
-        (r"\\neq(?![A-Za-z])|\\not\s*=|(?<![\d)}!])!=", r"\\ne "),
-        (r"\\lt(?![A-Za-z])", "<"),
-        (r"\\gt(?![A-Za-z])", ">"),
-        (r"\\(?:lbrace|\{)", r"\\{"),
-        (r"\\(?:rbrace|\})", r"\\}"),
-        (r"\\(?:lbrack)(?![A-Za-z])", "["),
-        (r"\\(?:rbrack)(?![A-Za-z])", "]"),
-        # For which values it holds: `f(x)=2x for all x`.
-        (r"[, ]{0,3}(?:\\text\{[, ]{0,3}for (?:all|any|every|each|some)\b[^{}]*\}|for (?:all|any|every) |\\forall(?![A-Za-z]))[^,=]*$", ""),
-        (r"\{([^{}]*)\\choose(?![A-Za-z])([^{}]*)\}", r"\\binom{\1}{\2}"),
-        (r"(?<![\\A-Za-z])(?:infinity|inf)(?![A-Za-z])|\\text\{\s*infinity\s*\}", r"\\infty "),
-        (r"(?<![A-Za-z.])np\.(?=[a-z])", ""),  # Python's name for a function
-        (r"(?<=\d)\s*\\text\{\s*to\s*\}\s*(?=\d)|(?<=\d) to (?=\d)", ":"),
-        (r"\\(?:lvert|rvert|vert|mid)(?![A-Za-z])", "|"),
-        (r"\\varnothing(?![A-Za-z])", r"\\emptyset "),
-        (r"[\[(]\s*\\begin\{array\}\s*\{[clr| ]*\}(.*?)\\end\{array\}\s*[\])]", r"\\begin{bmatrix}\1\\end{bmatrix}"),
-        (r"\\(?:dots|cdots|dotsc)(?![A-Za-z])", r"\\ldots "),
-        (r"\\div(?![A-Za-z])", "/"),
-        (r"\\colon(?![A-Za-z])", ":"),
-        (r"(?<=\d)\s*(?:\{,\}|,\s*\\!|\\,|\\!\s*,)\s*(?=\d{3}(?!\d))", "\x00"),  # certain thousands marks
-        (r"(?<!\\)\\[,;:!> ]|~|\\(?:space|thinspace|hspace\{[^{}]*\})(?![A-Za-z])|\\q?quad", " "),
-        (r"\\(?:textbf|textit|textrm|textsf|texttt|textnormal|textup|underline|mbox|hbox|mathrm|mathit|mathbf|mathsf|bf|rm|operatorname\*?|text)"
-         r"(?![A-Za-z])\s*(?=\{)", r"\\text"),
-        (r"\\text\{((?:[^{}\\]|\\cdot|\\mu|\^\{[-+]?\d\})*)\}", _compound_unit),
-        (r"(?<=\d)\s*(?:\\text\{\s*)?([aApP])\.?\s?[mM]\b\.?(?:\s*\})?\s*$", lambda m: f"\\text{{{m[1].lower()}m}}"),
-        (r"\\(?:boxed|fbox)\s*(?=\{)", " "),
-        (r"\^\s*(?:\\circ(?![A-Za-z])|\{\s*\\circ\s*\})|\\degree(?![A-Za-z])", r"\\text{degrees}"),
-        (r"\\%|(?<!\\)%", r"\\%"),
-        (r"\\#", "#"),
-        (r"\s*(?:\\text\{\s*(?:and|or)\s*,?\s*\}|(?<![A-Za-z])(?:and|or)(?![A-Za-z]))\s*", ", "),
-        (r",\s*,", ", "),
-        (r"\\text\{\s*\}", " "),
-    )
-)  # fmt: skip
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 # Two or more words in a row, or one that is too long to be a product of variables, outside any command.
 _WORDS = re.compile(
@@ -160,13 +99,18 @@ def normal_form(text: str) -> str:
     nothing else are removed.
     """
     text = _plain_unicode(" ".join(text.replace("\x00", " ").split()))
-    for pattern, replacement in _SUBSTITUTIONS:
-        text = pattern.sub(replacement, text)
+    for needles, pattern, replacement in DRESSING:
+        for needle in needles:
+            if needle in text:
+                text = pattern.sub(replacement, text)
+                break
     text = _TEXT.sub(_text_content, text)
     outside = re.split(r"(\\text\{[^{}]*\})", text)
     outside[::2] = [_UNIT_AFTER_NUMBER.sub(r"\\text{\1}", _WORDS.sub(_words, part)) for part in outside[::2]]
     text = _join("".join(outside)).replace("\x00", "")
-    text = re.sub(r"(?<=[^.])\.$", "", text.strip()) if not re.search(r"[^\d]\d+\.$", text) else text[:-1]
+    text = text.strip()
+    if len(text) > 1 and text.endswith(".") and not text.endswith(".."):
+        text = text[:-1]
     return strip_group(text)
 
 

@@ -61,6 +61,8 @@ class Node:
 
 def split_top(text: str, separators: frozenset[str]) -> list[str]:
     """Split at separators (tokens) that are outside all brackets."""
+    if not any(separator in text for separator in separators):
+        return [text.strip()]
     parts: list[str] = []
     current: list[str] = []
     depth = 0
@@ -81,6 +83,8 @@ def split_top(text: str, separators: frozenset[str]) -> list[str]:
 
 def _enclosed(text: str) -> tuple[str, str, str] | None:
     """Opening bracket, inside and closing bracket, if one pair encloses the whole text."""
+    if not text or text[-1] not in ")]}e":  # the e is of \rangle
+        return None
     tokens = _TOKEN.findall(text)
     first, last = (tokens[0].rstrip(), tokens[-1].rstrip()) if tokens else ("", "")
     if first not in _OPENING or last not in _CLOSING or len(tokens) < 2:

@@ -1,0 +1,73 @@
+r"""Stage 3b, the tables of the first layer: how the many ways of typesetting the same thing are written in one way.
+
+In order. A pattern is only tried on texts that hold one of the strings before it: looking for these takes a tenth of the
+time, and few texts hold many of them.
+"""
+
+import re
+from collections.abc import Callable
+
+Replacement = str | Callable[[re.Match[str]], str]
+
+
+def _compound_unit(match: re.Match[str]) -> str:
+    r"""``\text{erg s^{-1}}`` as words; only the last power is kept."""
+    content = match[1]
+    words = " ".join(re.sub(r"\\cdot|\\mu|\^\{?[-+]?\d\}?", " ", content).split())
+    if words == " ".join(content.split()) or re.search(r"[^A-Za-z/. ]", words):
+        return match[0]
+    last = re.search(r"\^\{?([-+]?\d)\}?\s*$", content)
+    return f"\\text{{{words}}}^{{{last[1]}}}" if last else f"\\text{{{words}}}"
+
+
+DRESSING: tuple[tuple[tuple[str, ...], re.Pattern[str], Replacement], ...] = tuple(
+    (needles, re.compile(pattern), replacement)
+    for needles, pattern, replacement in (
+        (("^{",), r"(?:\^\{[-\d]\}){2,}", lambda m: f"^{{{re.sub('[^-0-9]', '', m[0])}}}"),  # superscript digits in a row
+        (("_{",), r"(?:_\{\d\}){2,}", lambda m: f"_{{{re.sub('[^0-9]', '', m[0])}}}"),
+        (("{:}",), r"\{:\}", ":"),
+        (("pmod",), r"\\pmod\s*(\d+)", r"\\pmod{\1}"),
+        (("$",), r"\$\s*,\s*\$", ", "),
+        # A currency sign: an escaped dollar, or a bare one that opens nothing because it is the only one.
+        (("$",), r"^\s*\$(?=\s*[\d.])(?=[^$]*$)", r"\\$"),
+        (("$", "**", "\\(", "\\)", "\\[", "\\]", "style", "limits"), r"(?<!\\)\$|(?<!\\)\\[()\[\]]|\*\*(?=\s*$)|^\s*\*\*|\\(?:displaystyle|textstyle|limits|nolimits)(?![A-Za-z])", " "),
+        (("left", "right", "ig"), r"\\(?:left|right|[bB]igg?[lrm]?)(?![A-Za-z])\s*\.", " "),
+        (("left", "right", "ig"), r"\\(?:left|right|[bB]igg?[lrm]?)(?![A-Za-z])", " "),
+        (("frac",), r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
+        (("binom",), r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
+        (("leq", "<="), r"\\(?:leqslant|leqq|leq)(?![A-Za-z])|<=", r"\\le "),
+        (("geq", ">="), r"\\(?:geqslant|geqq|geq)(?![A-Za-z])|>=", r"\\ge "),
+        (("neq", "not", "!="), r"\\neq(?![A-Za-z])|\\not\s*=|(?<![\d)}!])!=", r"\\ne "),
+        (("\\lt",), r"\\lt(?![A-Za-z])", "<"),
+        (("\\gt",), r"\\gt(?![A-Za-z])", ">"),
+        (("lbrace", "\\{"), r"\\(?:lbrace|\{)", r"\\{"),
+        (("rbrace", "\\}"), r"\\(?:rbrace|\})", r"\\}"),
+        (("lbrack",), r"\\(?:lbrack)(?![A-Za-z])", "["),
+        (("rbrack",), r"\\(?:rbrack)(?![A-Za-z])", "]"),
+        # For which values it holds: `f(x)=2x for all x`.
+        (("for ", "forall"), r"[, ]{0,3}(?:\\text\{[, ]{0,3}for (?:all|any|every|each|some)\b[^{}]*\}|for (?:all|any|every) |\\forall(?![A-Za-z]))[^,=]*$", ""),
+        (("choose",), r"\{([^{}]*)\\choose(?![A-Za-z])([^{}]*)\}", r"\\binom{\1}{\2}"),
+        (("inf",), r"(?<![\\A-Za-z])(?:infinity|inf)(?![A-Za-z])|\\text\{\s*infinity\s*\}", r"\\infty "),
+        (("np.",), r"(?<![A-Za-z.])np\.(?=[a-z])", ""),  # Python's name for a function
+        (("to",), r"(?<=\d)\s*\\text\{\s*to\s*\}\s*(?=\d)|(?<=\d) to (?=\d)", ":"),
+        (("vert", "mid"), r"\\(?:lvert|rvert|vert|mid)(?![A-Za-z])", "|"),
+        (("varnothing",), r"\\varnothing(?![A-Za-z])", r"\\emptyset "),
+        (("{array}",), r"[\[(]\s*\\begin\{array\}\s*\{[clr| ]*\}(.*?)\\end\{array\}\s*[\])]", r"\\begin{bmatrix}\1\\end{bmatrix}"),
+        (("dots",), r"\\(?:dots|cdots|dotsc)(?![A-Za-z])", r"\\ldots "),
+        (("\\div",), r"\\div(?![A-Za-z])", "/"),
+        (("colon",), r"\\colon(?![A-Za-z])", ":"),
+        (("\\,", "\\!", "{,}"), r"(?<=\d)\s*(?:\{,\}|,\s*\\!|\\,|\\!\s*,)\s*(?=\d{3}(?!\d))", "\x00"),  # certain thousands marks
+        (("\\,", "\\;", "\\:", "\\!", "\\>", "\\ ", "~", "space", "quad"), r"(?<!\\)\\[,;:!> ]|~|\\(?:space|thinspace|hspace\{[^{}]*\})(?![A-Za-z])|\\q?quad", " "),
+        (("text", "math", "box", "bf", "rm", "operatorname", "underline"), r"\\(?:textbf|textit|textrm|textsf|texttt|textnormal|textup|underline|mbox|hbox|mathrm|mathit|mathbf|mathsf|bf|rm|operatorname\*?|text)"
+         r"(?![A-Za-z])\s*(?=\{)", r"\\text"),
+        (("\\text",), r"\\text\{((?:[^{}\\]|\\cdot|\\mu|\^\{[-+]?\d\})*)\}", _compound_unit),
+        (("m", "M"), r"(?<=\d)\s*(?:\\text\{\s*)?([aApP])\.?\s?[mM]\b\.?(?:\s*\})?\s*$", lambda m: f"\\text{{{m[1].lower()}m}}"),
+        (("boxed", "fbox"), r"\\(?:boxed|fbox)\s*(?=\{)", " "),
+        (("circ", "degree"), r"\^\s*(?:\\circ(?![A-Za-z])|\{\s*\\circ\s*\})|\\degree(?![A-Za-z])", r"\\text{degrees}"),
+        (("%",), r"\\%|(?<!\\)%", r"\\%"),
+        (("\\#",), r"\\#", "#"),
+        (("and", "or"), r"\s*(?:\\text\{\s*(?:and|or)\s*,?\s*\}|(?<![A-Za-z])(?:and|or)(?![A-Za-z]))\s*", ", "),
+        ((",",), r",\s*,", ", "),
+        (("\\text",), r"\\text\{\s*\}", " "),
+    )
+)  # fmt: skip
