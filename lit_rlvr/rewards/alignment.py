@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from lit_rlvr.rewards.structure import Node, Shape, as_interval, parse_list
 
-_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+,(?:\d{1,2}|\d{4,})|0,\d+)")
+_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+,(?:\d{2}|\d{4,})|0,\d+)")
 
 
 def _union(node: Node) -> Node | None:

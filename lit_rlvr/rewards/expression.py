@@ -5,6 +5,8 @@ and no names of the program, only mpmath numbers, so there is nothing in it for 
 case; ``e`` and ``i`` are the constants, every other letter has its value at the point.
 """
 
+import re
+
 import mpmath
 from mpmath import mpc, mpf
 
@@ -16,16 +18,15 @@ from lit_rlvr.rewards.symbols import (
     GROUPS,
     LETTERS,
     MAX_BITS,
-    NAMED,
     STOPS,
-    TOKEN,
     Point,
     TooCostlyError,
     UnreadableError,
 )
+from lit_rlvr.rewards.tokens import Tokens
 
 
-class Reader:
+class Reader(Tokens):
     """Evaluates one text at one point.
 
     Args:
@@ -38,8 +39,7 @@ class Reader:
     """
 
     def __init__(self, text: str, point: Point) -> None:
-        self._tokens = TOKEN.findall(NAMED.sub(r"\\\1 ", text))
-        self._at = 0
+        super().__init__(text)
         self._point = point
         self._bound: dict[str, str] = {}  # variables of sums, products and integrals -> what they are called here
         # The largest operand of a sum: a result that is 10^-45 of it is what cancellation leaves of a zero.
@@ -56,21 +56,6 @@ class Reader:
         if self._at < len(self._tokens) or not mpmath.isfinite(result):
             raise UnreadableError("trailing text or no finite value")
         return mpc(result)
-
-    def _peek(self, ahead: int = 0) -> str:
-        position = self._at + ahead
-        return self._tokens[position] if position < len(self._tokens) else ""
-
-    def _next(self) -> str:
-        token = self._peek()
-        if not token:
-            raise UnreadableError("ends too early")
-        self._at += 1
-        return token
-
-    def _expect(self, token: str) -> None:
-        if self._next() != token:
-            raise UnreadableError(f"expected {token}")
 
     def _sum(self) -> mpc:
         total = self._product()
@@ -167,7 +152,7 @@ class Reader:
                 return self._group(opening, closing)
         self._next()
         if token[0].isdigit() or (token[0] == "." and len(token) > 1):
-            return mpf(token)
+            return self._mixed(mpf(token)) if token.isdigit() and self._peek() == "\\frac" else mpf(token)
         if token == "|":
             value = self._sum()
             self._expect("|")
@@ -197,6 +182,18 @@ class Reader:
         if token[0] == "\\" and (name in FUNCTIONS or name in ("log", "lg")):
             return self._function(name)
         return self._letter(token)
+
+    def _mixed(self, whole: mpf) -> mpc:
+        r"""``2\frac{1}{2}`` is two and a half; with letters in the fraction it is a product."""
+        written = re.match(
+            r"\\frac(?:\{(\d+)\}|(\d))(?:\{(\d+)\}|(\d))", "".join(self._tokens[self._at : self._at + 8])
+        )
+        if written is None:
+            return whole
+        self._next()
+        above = self._argument()
+        fraction = above / self._argument()
+        return whole + fraction if abs(fraction) < 1 else whole * fraction
 
     def _over_a_range(self, operator: str) -> mpc:
         """A sum, product, integral or limit: a constant that is drawn from its range and the value of its body.
@@ -300,20 +297,6 @@ class Reader:
                 name += f"({self._next()})"
                 self._expect(")")
         return self._point.letter(name)
-
-    def _raw_group(self) -> str:
-        """The text of a group or of one token, without spaces and braces."""
-        if self._peek() != "{":
-            return self._next()
-        depth = 0
-        parts: list[str] = []
-        while True:
-            token = self._next()
-            depth += (token == "{") - (token == "}")
-            if depth == 0:
-                return "".join(parts)
-            if token != "{":
-                parts.append(token)
 
 
 def _positive(value: mpc) -> bool:

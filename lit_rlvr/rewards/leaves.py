@@ -25,6 +25,8 @@ _CHOICE = re.compile(
     r"(?P<option>.*)",
     re.DOTALL,
 )
+_RATIO = re.compile(r"\d{1,9}(?::\d{1,9})+")
+_TIME = re.compile(r"\d{1,2}:[0-5]\d(?::[0-5]\d)?")
 _ROMAN = re.compile(r"[IVXLCDM]{2,}")
 
 
@@ -123,7 +125,7 @@ def compare_exactly(gold: str, answer: str) -> Decision:
     if sides := split_rounded(gold, answer):
         return _compare_rounded(gold, sides)
     ours, theirs = _quantity(gold), _quantity(answer)
-    if units_clash(ours.unit, theirs.unit):
+    if units_clash(ours.unit, theirs.unit) or (ours.percent and theirs.unit) or (theirs.percent and ours.unit):
         return Decision.DIFFERENT
     if not ours.body or not theirs.body or ours.body.startswith("\\text") or _WORD.fullmatch(theirs.body):
         return _compare_words(gold, answer)
@@ -138,11 +140,13 @@ def compare_exactly(gold: str, answer: str) -> Decision:
         share = abs(value) < 1 or "/" in ours.body or "\\frac" in ours.body
         return decided(other == 100 * value if share else other == value)
     based, other_based = read_based(ours.body), read_based(theirs.body)
-    if based and (other_based or other is not None):
+    if based and (other_based or other is not None) and not theirs.percent:
         # The question gives the base, so an answer may leave it out; it must not name another.
         return decided(based == (other_based or (theirs.body, based[1])))
     if other_based and value is not None:
         return decided(other_based[1] == 10 and read_number(other_based[0]) == value)
+    if _RATIO.fullmatch(ours.body):
+        return _compare_ratios(ours, theirs)
     if ours.scale != theirs.scale:
         return Decision.DIFFERENT
     several = read_several(gold), read_several(answer)
@@ -156,6 +160,18 @@ def compare_exactly(gold: str, answer: str) -> Decision:
     if not theirs.body.isascii() or "\\text" in theirs.body.replace("\\text{degrees}", ""):
         return Decision.UNDECIDED if "\\text" in ours.body else Decision.DIFFERENT
     return Decision.UNDECIDED
+
+
+def _compare_ratios(gold: _Quantity, answer: _Quantity) -> Decision:
+    """``3:4`` is 6:8, and as one number 3/4; ``4:40`` may be a time, and then it is neither 1:10 nor 1/10."""
+    ours = [int(part) for part in gold.body.split(":")]
+    if gold.body == answer.body or _TIME.fullmatch(gold.body):
+        return decided(gold.body == answer.body)
+    if not _RATIO.fullmatch(answer.body):
+        return decided(len(ours) == 2 and answer.value is not None and ours[1] * answer.value == ours[0])
+    theirs = [int(part) for part in answer.body.split(":")]
+    same = len(ours) == len(theirs) and all(a * theirs[0] == b * ours[0] for a, b in zip(ours, theirs, strict=True))
+    return decided(same and any(theirs))
 
 
 def _compare_words(gold: str, answer: str) -> Decision:

@@ -176,7 +176,7 @@ def _compare_with_math_verify(gold: str, answer: str) -> Decision:
         answer.replace("&", "") if "matrix" in gold + answer else answer
     ):
         raise UnreadableError(answer)
-    ours, theirs = _sympy(gold), _sympy(answer)
+    ours, theirs = None if ":" in gold else _sympy(gold), _sympy(answer)
     if theirs is None:
         raise UnreadableError(answer)
     if ours is None:
