@@ -7,11 +7,24 @@ from lit_rlvr.rewards.structure import Node, Shape, as_interval, parse_list
 
 _DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+,(?:\d{2}|\d{4,})|0,\d+)")
 
+# The orders in which coordinates are written.
+_ORDERS = (
+    tuple("abcdefghijklmnopqrstuvwxyz"),
+    ("r", "\\theta", "z"),
+    ("\\rho", "\\theta", "\\phi"),
+    tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+)
+
 
 def _union(node: Node) -> Node | None:
     """Several inequalities, ``x<2, x>5``, as the union of their intervals."""
     pieces = tuple(as_interval(item) or _single(item) for item in node.items)
-    return Node(Shape.UNION, node.text, tuple(piece for piece in pieces if piece)) if pieces and all(pieces) else None
+    found = tuple(piece for piece in pieces if piece)
+    return Node(Shape.UNION, node.text, found) if found and all(pieces) and _one_variable(*node.items) else None
+
+
+def _one_variable(*nodes: Node) -> bool:
+    return len({(as_interval(node) or node).name for node in nodes}) == 1
 
 
 def _single(node: Node) -> Node | None:
@@ -44,12 +57,13 @@ def _decimal_comma(node: Node, other: Node) -> Node:
 
 
 def as_tuple(node: Node, other: Node) -> Node:
-    """A list of named values as the tuple of the values in the order of their names, a column as a tuple."""
+    """A list of named values as the tuple of the values in the usual order of their names, a column as a tuple."""
     if other.shape is not Shape.TUPLE or other.mark != "()":
         return node
     names = [item.name for item in node.items]
-    if node.shape is Shape.LIST and all(names) and len(set(names)) == len(names):
-        values = tuple(replace(item, name="") for item in sorted(node.items, key=lambda item: item.name))
+    order = next((order for order in _ORDERS if set(names) <= set(order)), None)
+    if node.shape is Shape.LIST and order and len(set(names)) == len(names):
+        values = tuple(replace(item, name="") for item in sorted(node.items, key=lambda item: order.index(item.name)))
         return replace(node, shape=Shape.TUPLE, items=values, mark="()")
     if node.shape is Shape.MATRIX and set(node.mark.split("x")) == {"1"}:
         return replace(node, shape=Shape.TUPLE, mark="()")
@@ -73,6 +87,6 @@ def aligned(gold: Node, answer: Node) -> tuple[Node, Node]:
         pieces = [as_interval(item) or _single(item) for item in answer.items]
         if gold.shape is Shape.UNION:
             answer = _union(answer) or answer
-        elif len(pieces) == 2 and pieces[0] and pieces[1]:
+        elif len(pieces) == 2 and pieces[0] and pieces[1] and answer.mark != "or" and _one_variable(*answer.items):
             answer = _intersection(pieces[0], pieces[1]) or answer
     return gold, answer

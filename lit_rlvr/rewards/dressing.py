@@ -23,6 +23,35 @@ def _compound_unit(match: re.Match[str]) -> str:
 DRESSING: tuple[tuple[tuple[str, ...], re.Pattern[str], Replacement], ...] = tuple(
     (needles, re.compile(pattern), replacement)
     for needles, pattern, replacement in (
+        # Colours, sizes, fonts and words around the answer.
+        (("color",), r"\\(?:text)?color\s*\{[a-zA-Z]*\}", " "),
+        (("\\large", "\\Large", "\\LARGE", "\\huge", "\\Huge", "\\small", "\\therefore"), r"\\(?:large|Large|LARGE|huge|Huge|small|therefore)(?![A-Za-z])", " "),
+        (("{d}",), r"\\(?:mathrm|text)\{d\}(?=\s*[a-z])", "d"),
+        (("boldsymbol", "\\bm", "mathbf"), r"\\(?:boldsymbol|bm|mathbf)\s*(?=\{[^{}]*[\\{=+\-*/^_0-9])", " "),
+        (("answer", "Answer"), r"^(?:\\text\s*\{\s*)?(?:(?:the |The )?(?:final |Final )?[aA]nswer(?: is|:))\s*:?\s*(?:\}\s*:?)?(?=.)", " "),
+        (("ption", "hoice"), r"^(?:\\text\s*\{\s*)?(?:[oO]ption|[cC]hoice)\s*\}?\s*(?=\(?[A-J]\b)", " "),
+        (("=",), r"^\s*=(?=[^=])", " "),
+        (('"', "``"), r"^\s*(?:\"|``)(.*?)(?:\"|'')\s*$", r"\1"),
+        (("textdollar",), r"\\textdollar(?![A-Za-z])", r"\\$"),
+        (("\\over",), r"\{([^{}]*?)\\over(?![A-Za-z])([^{}]*)\}", r"\\frac{\1}{\2}"),
+        # Roots and powers of several digits without braces.
+        (("\\sqrt",), r"\\sqrt\s*(\d+)", r"\\sqrt{\1}"),
+        (("\\sqrt[",), r"\\sqrt\[(\d+)\]\s*(\d+)", r"\\sqrt[\1]{\2}"),
+        (("^-", "^ -"), r"\^\s*-\s*(\d+)", r"^{-\1}"),
+        (("\\bar",), r"\\bar(?![A-Za-z])", r"\\overline"),
+        # Matrices: space between rows, doubled row breaks, small ones.
+        (("\\\\[",), r"(\\\\)\s*\[\d*\.?\d*(?:pt|em|ex|mm|cm)\]", r"\1"),
+        (("\\\\\\\\",), r"\\\\\\\\", r"\\\\"),
+        (("smallmatrix",), r"smallmatrix", "pmatrix"),
+        (("\\",), r"\\{1,2}\s*$", ""),
+        (("Omega",), r"(?<=[\d}])\s*\\Omega\s*$", r"\\text{ohm}"),
+        (("\\mu",), r"(?<=[\d}])\s*\\mu\s*\\(?:text|mathrm)\{\s*~?", r"\\text{micro"),
+        # Numbers with their base: `(52)_8`, `52 (base 8)`.
+        (("_",), r"\((\d+)\)\s*(?=_)", r"\1"),
+        (("base",), r"(?:\\text\{)?\s*\(?base\s*\}?\s*\{?(\d{1,2})\}?\)?\s*\}?$", r"_{\1}"),
+        (("{}",), r"(?<![A-Za-z])\{\}", ""),
+        (("^o", "^{o}"), r"(?<=\d)\s*\^\{?o\}?$", r"^\\circ"),
+        (("circ",), r"\\(?:text|mathrm)\s*\{\s*\^\s*\{?\\circ\s*\}?\s*\}", r"^\\circ"),
         (("^{",), r"(?:\^\{[-\d]\}){2,}", lambda m: f"^{{{re.sub('[^-0-9]', '', m[0])}}}"),  # superscript digits in a row
         (("_{",), r"(?:_\{\d\}){2,}", lambda m: f"_{{{re.sub('[^0-9]', '', m[0])}}}"),
         (("{:}",), r"\{:\}", ":"),
@@ -44,6 +73,7 @@ DRESSING: tuple[tuple[tuple[str, ...], re.Pattern[str], Replacement], ...] = tup
         (("rbrace", "\\}"), r"\\(?:rbrace|\})", r"\\}"),
         (("lbrack",), r"\\(?:lbrack)(?![A-Za-z])", "["),
         (("rbrack",), r"\\(?:rbrack)(?![A-Za-z])", "]"),
+        (("mathbb",), r"(?<=[^,\s])[, ]{1,3}\(?\s*[a-z]\s*\\in\s*\\mathbb\s*\{[ZNQR]\}\s*\)?$", ""),
         # For which values it holds: `f(x)=2x for all x`.
         (("for ", "forall"), r"[, ]{0,3}(?:\\text\{[, ]{0,3}for (?:all|any|every|each|some)\b[^{}]*\}|for (?:all|any|every) |\\forall(?![A-Za-z]))[^,=]*$", ""),
         (("choose",), r"\{([^{}]*)\\choose(?![A-Za-z])([^{}]*)\}", r"\\binom{\1}{\2}"),
@@ -66,7 +96,8 @@ DRESSING: tuple[tuple[tuple[str, ...], re.Pattern[str], Replacement], ...] = tup
         (("circ", "degree"), r"\^\s*(?:\\circ(?![A-Za-z])|\{\s*\\circ\s*\})|\\degree(?![A-Za-z])", r"\\text{degrees}"),
         (("%",), r"\\%|(?<!\\)%", r"\\%"),
         (("\\#",), r"\\#", "#"),
-        (("and", "or"), r"\s*(?:\\text\{\s*(?:and|or)\s*,?\s*\}|(?<![A-Za-z])(?:and|or)(?![A-Za-z]))\s*", ", "),
+        (("or",), r"\s*,?\s*(?:\\text\{\s*or\s*,?\s*\}|(?<![A-Za-z\\])or(?![A-Za-z]))\s*", r",\\lor "),
+        (("and",), r"\s*(?:\\text\{\s*and\s*,?\s*\}|(?<![A-Za-z])and(?![A-Za-z]))\s*", ", "),
         ((",",), r",\s*,", ", "),
         (("\\text",), r"\\text\{\s*\}", " "),
     )

@@ -5,14 +5,14 @@ and no names of the program, only mpmath numbers, so there is nothing in it for 
 case; ``e`` and ``i`` are the constants, every other letter has its value at the point.
 """
 
-import re
-
 import mpmath
 from mpmath import mpc, mpf
 
+from lit_rlvr.rewards.forms import Forms
 from lit_rlvr.rewards.symbols import (
     ACCENTS,
     BIG_OPERATORS,
+    DERIVATIVE,
     FUNCTION_LETTERS,
     FUNCTIONS,
     GROUPS,
@@ -23,25 +23,25 @@ from lit_rlvr.rewards.symbols import (
     TooCostlyError,
     UnreadableError,
 )
-from lit_rlvr.rewards.tokens import Tokens
 
 
-class Reader(Tokens):
+class Reader(Forms):
     """Evaluates one text at one point.
 
     Args:
         text: a normal form.
         point: what the letters stand for.
+        functions: letters that name a function where a bracket follows them.
 
     Raises:
         UnreadableError: from ``value``, if the text cannot be read or has no finite value.
         TooCostlyError: from ``value``.
     """
 
-    def __init__(self, text: str, point: Point) -> None:
-        super().__init__(text)
-        self._point = point
-        self._bound: dict[str, str] = {}  # variables of sums, products and integrals -> what they are called here
+    def __init__(self, text: str, point: Point, functions: frozenset[str] = FUNCTION_LETTERS) -> None:
+        super().__init__(text, point)
+        self._functions = functions
+        self._in_bars = False  # of an absolute value, where the next bar closes it
         # The largest operand of a sum: a result that is 10^-45 of it is what cancellation leaves of a zero.
         self.scale = mpf(0)
         # Whether a root or logarithm was taken of what is not positive, so that the value hangs on a choice of branch.
@@ -69,7 +69,10 @@ class Reader(Tokens):
     def _starts_factor(self) -> bool:
         token = self._peek()
         return bool(token) and (
-            token[0].isalnum() or token in ("(", "[", "{", "\\{") or (token[0] == "\\" and token not in STOPS)
+            token[0].isalnum()
+            or token in ("(", "[", "{", "\\{")
+            or (token == "|" and not self._in_bars)
+            or (token[0] == "\\" and token not in STOPS)
         )
 
     def _product(self) -> mpc:
@@ -99,8 +102,8 @@ class Reader(Tokens):
         if self._peek() in ("^", "**"):
             self._next()
             base = self._raise(base, self._exponent())
-            if self._peek() == "!":
-                raise UnreadableError("factorial of a power")
+            if self._peek() in ("!", "^", "**"):
+                raise UnreadableError("a power of a power, or its factorial, without brackets")
         return base
 
     def _raise(self, base: mpc, exponent: mpc) -> mpc:
@@ -108,7 +111,7 @@ class Reader(Tokens):
             if base == 0 and mpmath.re(exponent) <= 0:
                 raise UnreadableError("0 to a power that is not positive")
             return base
-        if abs(exponent) * (abs(mpmath.log(abs(base), 2)) + 5) > MAX_BITS:
+        if abs(base) != 1 and abs(exponent) * (abs(mpmath.log(abs(base), 2)) + 5) > MAX_BITS:
             raise TooCostlyError("power")
         self.branched |= not _positive(base) and not mpmath.isint(exponent)
         return mpmath.power(base, exponent)
@@ -127,7 +130,11 @@ class Reader(Tokens):
         value = self._atom()
         while self._peek() == "!":
             self._next()
-            value = mpmath.factorial(value)
+            if self._peek() == "!":
+                self._next()
+                value = mpmath.fac2(value)
+            else:
+                value = mpmath.factorial(value)
         return value
 
     def _argument(self) -> mpc:
@@ -150,11 +157,21 @@ class Reader(Tokens):
         for opening, closing in GROUPS:
             if token == opening:
                 return self._group(opening, closing)
+        if token == "\\frac" and (match := DERIVATIVE.match("".join(self._tokens[self._at : self._at + 24]))):
+            return self._derivative(match[0])
         self._next()
+        if token == "\\{":  # sets are no expressions, so it is the fractional part
+            value = self._sum()
+            self._expect("\\}")
+            return value - mpmath.floor(value)
+        if token in ("\\max", "\\min", "\\gcd"):
+            return self._of_several(token)
         if token[0].isdigit() or (token[0] == "." and len(token) > 1):
             return self._mixed(mpf(token)) if token.isdigit() and self._peek() == "\\frac" else mpf(token)
         if token == "|":
+            outside, self._in_bars = self._in_bars, True
             value = self._sum()
+            self._in_bars = outside
             self._expect("|")
             return abs(value)
         if token == "\\lfloor":
@@ -173,7 +190,10 @@ class Reader(Tokens):
             return mpmath.binomial(top, self._argument())
         if token == "\\sqrt":
             index = self._group("[", "]") if self._peek() == "[" else mpf(2)
-            return self._raise(self._argument(), 1 / index)
+            base = self._argument()
+            if mpmath.isint(index) and int(index) % 2 and mpmath.im(base) == 0 and mpmath.re(base) < 0:
+                return -self._raise(-base, 1 / index)  # the real root
+            return self._raise(base, 1 / index)
         if token == "\\pi":
             return mpmath.pi()
         if token in BIG_OPERATORS:
@@ -182,49 +202,6 @@ class Reader(Tokens):
         if token[0] == "\\" and (name in FUNCTIONS or name in ("log", "lg")):
             return self._function(name)
         return self._letter(token)
-
-    def _mixed(self, whole: mpf) -> mpc:
-        r"""``2\frac{1}{2}`` is two and a half; with letters in the fraction it is a product."""
-        written = re.match(
-            r"\\frac(?:\{(\d+)\}|(\d))(?:\{(\d+)\}|(\d))", "".join(self._tokens[self._at : self._at + 8])
-        )
-        if written is None:
-            return whole
-        self._next()
-        above = self._argument()
-        fraction = above / self._argument()
-        return whole + fraction if abs(fraction) < 1 else whole * fraction
-
-    def _over_a_range(self, operator: str) -> mpc:
-        """A sum, product, integral or limit: a constant that is drawn from its range and the value of its body.
-
-        Two of them are equal where these are, whatever the variable is called; they are not computed.
-        """
-        bounds: list[str] = []
-        while self._peek() in ("_", "^"):
-            bounds.append(self._next() + self._raw_group())
-        rest = self._tokens[self._at :]
-        low = bounds[0][1:].replace("\\to", "=").partition("=") if bounds else ("", "", "")
-        end = (
-            None
-            if low[1]
-            else next((i for i, token in enumerate(rest[:-1]) if token == "d" and rest[i + 1].isalpha()), None)
-        )
-        variable = low[0] if low[1] else "" if end is None else rest[end + 1]
-        before = self._bound
-        self._bound = before | {variable: f"bound {len(before)}"}
-        if end is None:
-            value = self._product()
-        else:  # everything up to the differential is under the integral
-            self._tokens = rest[:end]
-            self._at = 0
-            value = self._sum()
-            if self._at < end:
-                raise UnreadableError("trailing text in an integral")
-            self._tokens, self._at = rest, end + 2
-        self._bound = before
-        bounds = [bound.removeprefix(f"_{low[0]}") if low[1] else bound for bound in bounds]
-        return self._point.letter(f"{operator}{sorted(bounds)}{mpmath.nstr(mpc(value), 25)}")
 
     def _function(self, name: str) -> mpc:
         base: mpc | None = None
@@ -255,7 +232,9 @@ class Reader(Tokens):
         if self._peek() in ("(", "{", "["):
             return self._power_free_group()
         value = self._signed()
-        while self._starts_factor() and self._peek()[1:] not in FUNCTIONS and self._peek() != "(":
+        alone = self._tokens[self._at - 1][0].isdigit()  # `\\sin 2(x+1)` is of the product, `\\sin x(x+1)` is not
+        while self._starts_factor() and self._peek()[1:] not in FUNCTIONS and (alone or self._peek() != "("):
+            alone = False
             value = value * self._power()
         return value
 
@@ -289,7 +268,7 @@ class Reader(Tokens):
         if name == "i":
             return mpc(0, 1)
         if self._peek() == "(":
-            if token in FUNCTION_LETTERS:
+            if token in self._functions:
                 argument = self._group("(", ")")
                 return self._point.letter(f"{name}({mpmath.nstr(mpc(argument), 25)})")
             if self._peek(1)[:1].isdigit() and self._peek(2) == ")":

@@ -25,9 +25,10 @@ _CHOICE = re.compile(
     r"(?P<option>.*)",
     re.DOTALL,
 )
+_SECOND_CHOICE = re.compile(r"\([A-J]\)|(?<![A-Za-z])[A-J][.)]")
 _RATIO = re.compile(r"\d{1,9}(?::\d{1,9})+")
 _TIME = re.compile(r"\d{1,2}:[0-5]\d(?::[0-5]\d)?")
-_ROMAN = re.compile(r"[IVXLCDM]{2,}")
+_ROMAN = re.compile(r"[IVX]{2,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def _choice(text: str) -> tuple[str, bool, bool] | None:
     if match is None:
         return None
     closed = bool(match["close"] or match["inner"])
-    if match["option"] and (not closed or match["option"].startswith(",")):
+    if match["option"] and (not closed or match["option"].startswith(",") or _SECOND_CHOICE.search(match["option"])):
         return None
     return match["text"] or match["plain"], bool(match["option"]), closed or match["text"] is not None
 
@@ -80,6 +81,8 @@ def compare_choices(gold: str, answer: str) -> Decision:
     ours, theirs = _choice(gold), _choice(answer)
     if not ours or not theirs or (ours[1] and theirs[1]) or (ours[0].islower() and not ours[2]):
         return Decision.UNDECIDED
+    if "e" in (ours[0], theirs[0]) and not (ours[2] and theirs[2]):
+        return Decision.UNDECIDED  # also a number
     return decided(ours[0].upper() == theirs[0].upper())
 
 
@@ -168,7 +171,9 @@ def _compare_ratios(gold: _Quantity, answer: _Quantity) -> Decision:
     if gold.body == answer.body or _TIME.fullmatch(gold.body):
         return decided(gold.body == answer.body)
     if not _RATIO.fullmatch(answer.body):
-        return decided(len(ours) == 2 and answer.value is not None and ours[1] * answer.value == ours[0])
+        return decided(
+            len(ours) == 2 and not answer.percent and answer.value is not None and ours[1] * answer.value == ours[0]
+        )
     theirs = [int(part) for part in answer.body.split(":")]
     same = len(ours) == len(theirs) and all(a * theirs[0] == b * ours[0] for a, b in zip(ours, theirs, strict=True))
     return decided(same and any(theirs))
@@ -183,6 +188,6 @@ def _compare_words(gold: str, answer: str) -> Decision:
 
 def words_of(text: str) -> str:
     """Letters and digits of an answer in words, folded."""
-    bare = re.sub(r"\\text|[{}$\\]", " ", text)
-    folded = re.sub(r"[^a-z0-9+\-*/^=<>()]+", "", bare.casefold())
+    bare = re.sub(r"(?<=\d)\.(?=\d)", "!", re.sub(r"\\text|[{}$\\]", " ", text))
+    folded = re.sub(r"[^a-z0-9+\-*/^=<>()'!]+", "", bare.casefold())
     return folded[1:-1] if re.fullmatch(r"\([a-z]\)", folded) else folded

@@ -19,7 +19,7 @@ _MAX_CELLS = 64
 
 _BRACKET = re.compile(r"\\begin|\\end|[(\[{]|[)\]}]")
 _COSTLY = re.compile(
-    rf"\d{{{_MAX_DIGITS + 1}}}|!!|\)!\s*!|\\(?:int|sum|prod|lim|det|iint|oint|bigcup|bigcap|uparrow)(?![A-Za-z])"
+    rf"\d{{{_MAX_DIGITS + 1}}}|!!!|\)!\s*!|\\(?:int|sum|prod|lim|det|iint|oint|bigcup|bigcap|uparrow)(?![A-Za-z])"
 )
 _EXPONENT = re.compile(r"\^\{?[+-]?(\d+)")
 _FACTORIAL = re.compile(r"(\d+)\s*\}?\)?!")
@@ -32,7 +32,7 @@ _READABLE_COMMANDS = (
     "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan arccot log ln lg exp langle rangle "
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau upsilon "
     "phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega hbar ell angle "
-    "approx sum prod int iint oint lim to dot ddot bar hat overline vec max min gcd operatorname mathbb mathcal emptyset odot"
+    "approx lor sum prod int iint oint lim to dot ddot bar hat overline vec max min gcd operatorname mathbb mathcal emptyset odot"
 )
 _READABLE = frozenset(_READABLE_COMMANDS.split())
 

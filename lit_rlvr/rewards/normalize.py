@@ -31,20 +31,24 @@ _SYMBOLS = {
 }  # fmt: skip
 _TRANSLATION = str.maketrans(_SYMBOLS)
 
+_ROOT = re.compile(r"√\s*(\d+(?:\.\d+)?|\([^()]*\))")
+# Upright or bold letters that are variables: alone they are a choice, after a number a unit.
+_UPRIGHT = re.compile(r"(?:^|(?<=[-+*/(=,\[{!]))\\text\{([A-Za-z])\}(?=[^\s.])")
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 # Two or more words in a row, or one that is too long to be a product of variables, outside any command.
 _WORDS = re.compile(
     r"(?<![\\A-Za-z{_])(?:[a-z]{4,}(?![A-Za-z])|[A-Z][a-z]{3,}(?![A-Za-z])|[A-Z]{4,}(?![A-Za-z])|(?i:yes|no|odd|all|one|two|six|ten|win|red)(?![A-Za-z]))(?:[ \-][A-Za-z]+)*(?![A-Za-z])"
 )
 _UNIT_AFTER_NUMBER = re.compile(
-    r"(?<=[\d}])\s*(?<![\\_^]\{)(cm|mm|km|kg|mg|ml|mL|ft|in|inches|oz|lb|lbs|mph|pct|min|sec|hr|hrs|day|days|yd|sq|km/h|m/s)"
+    r"(?:(?<=[\d}])\s*(?<![\\_^]\{)(?!(?:mg|ml|mL|ft|in)(?![A-Za-z]))|(?<=\d) )"  # `2mg` is a weight
+    r"(cm|mm|km|kg|mg|ml|mL|ft|in|inches|oz|lb|lbs|mph|pct|min|sec|hr|hrs|day|days|yd|sq|km/h|m/s)"
     r"(?![A-Za-z])(?!\s*[\w(\\])"
 )
 _TOKEN = re.compile(r"\\text\{[^{}]*\}|\\[A-Za-z]+|\\.|[0-9.\x00]+|\s+|.", re.DOTALL)
 
 
 def _plain_unicode(text: str) -> str:
-    text = text.translate(_TRANSLATION)
+    text = _ROOT.sub(r"\\sqrt{\1}", text).translate(_TRANSLATION)
     if text.isascii():
         return text
     return "".join(c if _keeps_its_look(c) else unicodedata.normalize("NFKC", c) for c in text)
@@ -105,6 +109,8 @@ def normal_form(text: str) -> str:
                 text = pattern.sub(replacement, text)
                 break
     text = _TEXT.sub(_text_content, text)
+    if "\\text" in text:
+        text = _UPRIGHT.sub(r"\1 ", text)
     outside = re.split(r"(\\text\{[^{}]*\})", text)
     outside[::2] = [_UNIT_AFTER_NUMBER.sub(r"\\text{\1}", _WORDS.sub(_words, part)) for part in outside[::2]]
     text = _join("".join(outside)).replace("\x00", "")

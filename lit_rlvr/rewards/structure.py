@@ -5,7 +5,7 @@ trees. Both are pure text work and linear in the length.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 _TOKEN = re.compile(r"\\begin\{[a-z]+\}|\\end\{[a-z]+\}|\\[A-Za-z]+ ?|\\.|.", re.DOTALL)
@@ -16,7 +16,7 @@ _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?")
 _GROUPED_WITHIN = re.compile(r"(?:[^,]*[^,\d.])?[1-9]\d{0,2}(?:,\d{3})+(?:[^,\d][^,]*)?", re.DOTALL)
 _MATRIX = re.compile(r"\\begin\{([pbvBV]?)matrix\}(.*)\\end\{([pbvBV]?)matrix\}", re.DOTALL)
 # The beginning of `{x | x > 2}`, which is what the condition describes.
-_SUCH_THAT = re.compile(r"[A-Za-z](?:\\in ?\\(?:mathbb|text)\{[A-Z]\})?(?:\||:)")
+_SUCH_THAT = re.compile(r"([A-Za-z])(?:\\in ?\\(?:mathbb|text)\{[A-Z]\})?(?:\||:)")
 _GREEK = (
     "alpha|beta|gamma|delta|epsilon|varepsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau|phi|varphi|chi"
     "|psi|omega|Delta|Omega|Phi|Theta|ell|angle|triangle|max|min"
@@ -104,7 +104,7 @@ def split_name(text: str) -> tuple[str, str]:
     if len(sides) != 2 or not all(sides):
         return "", text
     left, right = sides
-    if _NAME.fullmatch(left):
+    if _NAME.fullmatch(left) and not ("+" in left and right == "0"):  # `x+y=0` is an equation, no sum that is 0
         return _tidy(left), right
     if re.fullmatch(r"[A-Za-z]", right) and re.fullmatch(r"[-\d./]+", left):
         return right, left
@@ -117,11 +117,15 @@ def is_name(text: str) -> bool:
 
 
 def _tidy(name: str) -> str:
-    return re.sub(r"\\text|[{} ]", "", name)
+    name = re.sub(r"_\{(\w)\}", r"_\1", re.sub(r"\\text\{([^{}]*)\}", r"\1", name))
+    return re.sub(r"(?<![A-Za-z]) | (?![A-Za-z])", "", name)
 
 
 def parse_answer(text: str) -> Node:
     """The tree of a normal form."""
+    if "\\lor" in text:
+        node = parse_answer(re.sub(r",?\\lor ?", ", ", text))
+        return replace(node, mark="or") if node.shape is Shape.LIST else node
     sides = split_top(text, frozenset(["\\in"]))
     if len(sides) == 2 and is_name(sides[0]) and sides[1]:
         return _named(parse_answer(sides[1]), _tidy(sides[0]))
@@ -164,9 +168,13 @@ def _named(node: Node, name: str) -> Node:
 
 
 def _flat(parts: list[str]) -> tuple[Node, ...]:
-    r"""The elements of a list, ``\pm`` being two of them."""
-    nodes = [_element(part) for part in parts]
-    return tuple(item for node in nodes for item in (node.items if node.shape is Shape.LIST else (node,)))
+    r"""The elements of a list, ``\pm`` being two of them, and each with the name of the one before if it has none."""
+    items: list[Node] = []
+    for node in map(_element, parts):
+        several = node.items if node.shape is Shape.LIST and node.mark == "pm" else (node,)
+        name = node.name or (items[-1].name if items and items[-1].shape is Shape.LEAF else "")
+        items += [item if item.name or item.shape is not Shape.LEAF else _named(item, name) for item in several]
+    return tuple(items)
 
 
 def _element(text: str) -> Node:
@@ -177,23 +185,27 @@ def _element(text: str) -> Node:
         rows = [split_top(row, frozenset("&")) for row in match[2].replace("\\\\", "\n").strip().split("\n")]
         cells = tuple(_leaf(cell) for row in rows for cell in row)
         # Round and square brackets mean the same; bars mean a determinant or a norm.
-        bars = "|" if "v" in (match[1] + match[3]).lower() else ""
+        bars = {"v": "|", "V": "||"}.get(match[1], "")
         return Node(Shape.MATRIX, text, cells, bars + "x".join(str(len(row)) for row in rows))
     enclosed = _enclosed(text)
     if enclosed:
         opening, inside, closing = enclosed
         parts = split_top(inside, frozenset(",;"))
-        if opening == "\\{" and (match := _SUCH_THAT.match(inside)):
-            return parse_answer(inside[match.end() :])
+        if opening == "\\{" and (match := _SUCH_THAT.match(inside)) and _RELATION.search(inside):
+            condition = inside[match.end() :]
+            return parse_answer(condition) if match[1] in condition else _leaf(text)
         if opening == "\\{" and closing == "\\}":
             return Node(Shape.LIST, text, _flat(parts) if inside else ())
+        if len(parts) > 1 and inside.count("\\pm") == 1 and inside.count("\\mp") < 2:
+            both = (text.replace("\\pm", one).replace("\\mp", other) for one, other in ("+-", "-+"))
+            return Node(Shape.LIST, text, tuple(_element(side) for side in both), "pm")
         if len(parts) > 1:
             return Node(Shape.TUPLE, text, tuple(_element(part) for part in parts), opening + closing)
         if (opening, closing) in (("(", ")"), ("{", "}")):
             return parse_answer(inside)
     if text.count("\\pm") == 1:
         signs = (re.sub(r"\\pm ?", sign, text) for sign in "+-")
-        return Node(Shape.LIST, text, tuple(_leaf(part) for part in signs))
+        return Node(Shape.LIST, text, tuple(_leaf(part) for part in signs), "pm")
     return _leaf(text)
 
 

@@ -21,18 +21,26 @@ from lit_rlvr.rewards.expression import Reader
 from lit_rlvr.rewards.leaves import Decision, compare_exactly, rounds_to, split_rounded
 from lit_rlvr.rewards.limits import nesting
 from lit_rlvr.rewards.normalize import normal_form
+from lit_rlvr.rewards.numbers import read_number
 from lit_rlvr.rewards.structure import parse_answer, split_top
-from lit_rlvr.rewards.symbols import DIGITS, Point, TooCostlyError, UnreadableError, Whole
+from lit_rlvr.rewards.symbols import DIGITS, FUNCTION_LETTERS, Point, TooCostlyError, UnreadableError, Whole
 from lit_rlvr.rewards.units import split_unit
 
 _TOLERANCE = mpf(10) ** -30
+# Numbers beside which a difference of 1 is lost in 60 digits: then a last comparison carries as many as these can have.
+_LARGE = re.compile(r"\^\{?[-+]?\d{2,}|\d{2,}!|\d{20,}|\\binom|tanh|coth|\^[^+=]*\^")
+_MANY_DIGITS = 4000
+# Products that must not be turned round.
+_VECTORS = re.compile(r"\\nabla|(?:\\vec|\\text|\\hat)\{[A-Za-z]\}(?:\\times)")
 # What cancellation leaves of a zero, relative to the operands of the sum it came from.
 _ZERO = mpf(10) ** -45
-_POINTS = tuple(Point(seed, positive=seed < 2) for seed in range(4))
+_POINTS = tuple(Point(seed, positive=seed < 2) for seed in range(8))
 # Floors and ceilings tell 2n/3 and its neighbours apart at whole numbers, and factorials and signs are about these.
 _FOR_WHOLE_NUMBERS = re.compile(r"\\[lr](?:floor|ceil)|!|\\binom|\(-1\)\^|[nkm]\\pi|\\pi ?[nkm]")
+_MAX_CORNERS = 6  # constants around which is looked
+_FAR = 18  # the first of the points with numbers of hundreds and more
 _WHOLE_POINTS = (
-    *(Point(seed, whole=Whole.ALL) for seed in range(22)),
+    *(Point(seed, whole=Whole.ALL) for seed in range(24)),
     *(Point(seed, whole=Whole.COUNTERS) for seed in range(3)),
 )
 # math-verify's grammar takes 0.6 s at 10 brackets in brackets, and minutes at 20.
@@ -75,6 +83,8 @@ def compare_symbolically(gold: str, answer: str) -> Decision:
         return decision
     if sides := split_rounded(gold, answer):
         return _compare_rounded(gold, sides)
+    if _VECTORS.search(gold) or _VECTORS.search(answer):
+        return Decision.DIFFERENT
     gold, answer = _same_logarithm(_prepared(gold), _prepared(answer))
     if gold == answer:
         return Decision.EQUAL
@@ -84,6 +94,9 @@ def compare_symbolically(gold: str, answer: str) -> Decision:
     try:
         return _compare_numerically(ours, theirs)
     except UnreadableError:
+        if _readable(ours[1]):
+            _value(theirs[1], _WHOLE_POINTS[0])  # then it is the answer that is no expression
+            return Decision.DIFFERENT
         return _compare_with_math_verify(gold, answer)
 
 
@@ -100,6 +113,8 @@ def _compare_rounded(gold: str, sides: list[str]) -> Decision:
 def _prepared(text: str) -> str:
     """Without units, and with degrees inside an expression as radians."""
     text = split_unit(text)[0].removesuffix("\\%")
+    if (number := read_number(text)) is not None:
+        return f"({number})"
     # An angle of some degrees: `180^\circ-2\alpha`. In a function or beside pi the sign is a factor.
     factor = "\\frac{\\pi}{180}" if re.search(r"\\(?:sin|cos|tan|cot|sec|csc|pi)|sin|cos|tan", text) else ""
     return text.replace("\\text{degrees}", factor)
@@ -128,25 +143,49 @@ def _relation(text: str) -> tuple[str, str]:
     return "", text
 
 
-def _value(text: str, point: Point) -> tuple[mpc, bool]:
+def _value(text: str, point: Point, functions: frozenset[str] = FUNCTION_LETTERS) -> tuple[mpc, bool]:
     """The value at a point, with what cancellation left of a zero made zero, and whether it is one of several branches."""
-    reader = Reader(text, point)
+    reader = Reader(text, point, functions)
     value = reader.value()
-    return (mpc(0) if abs(value) <= _ZERO * reader.scale else value), reader.branched
+    zero = mpf(10) ** (-3 * mpmath.mp.dps // 4)
+    return (mpc(0) if abs(value) <= zero * reader.scale else value), reader.branched
 
 
 def _close(a: mpc, b: mpc) -> bool:
-    return abs(a - b) <= _TOLERANCE * max(abs(a), abs(b))
+    return abs(a - b) <= mpf(10) ** (-mpmath.mp.dps // 2) * max(abs(a), abs(b))
+
+
+def _functions(text: str) -> frozenset[str]:
+    """Letters that name functions: those that are never without a bracket."""
+    plain = re.findall(r"(?<![\\A-Za-z])([A-Za-z])(?!'*\()", re.sub(r"\\[A-Za-z]+", "\\\\", text))
+    return FUNCTION_LETTERS - (set(plain) - set("fgF"))
+
+
+def _points(text: str) -> tuple[Point, ...]:
+    """Where two sides are compared; around the constants too, where floors and absolute values have their corners."""
+    whole = bool(_FOR_WHOLE_NUMBERS.search(text))
+    points = _WHOLE_POINTS if whole else _POINTS
+    if not whole and "|" not in text and "\\sqrt" not in text:
+        return points
+    constants = sorted({int(number) for number in re.findall(r"(?<![\d.])\d{2,6}(?![\d.])", text)})[:_MAX_CORNERS]
+    corners = [c for n in constants for c in ((n - 1, n, n + 1, 2 * n) if whole else (2 * n, -2 * n))]
+    return points + tuple(Point(_FAR, positive=whole or at > 0, whole=Whole.ALL, at=at) for at in corners)
 
 
 def _compare_numerically(gold: tuple[str, str], answer: tuple[str, str]) -> Decision:
-    relation, both = gold[0], gold[1] + answer[1]
+    relation, both = gold[0], gold[1] + " " + answer[1]
+    functions = _functions(both)
     ratios: list[mpc] = []
-    for point in _WHOLE_POINTS if _FOR_WHOLE_NUMBERS.search(both) else _POINTS:
+    for point in _points(both):
         try:
-            (ours, branched), (theirs, also_branched) = _value(gold[1], point), _value(answer[1], point)
+            ours, branched = _value(gold[1], point, functions)
+            theirs, also_branched = _value(answer[1], point, functions)
         except UnreadableError:
             continue
+        except TooCostlyError:
+            if point.seed < _FAR:
+                raise
+            continue  # the numbers that are far out are a second look
         if not point.positive and (branched or also_branched) and "|" not in both:
             continue  # of negative letters, roots and logarithms differ by branches that nobody means
         if not relation:
@@ -162,11 +201,25 @@ def _compare_numerically(gold: tuple[str, str], answer: tuple[str, str]) -> Deci
         raise UnreadableError("no values")
     if not all(_close(ratio, ratios[0]) for ratio in ratios):
         return Decision.DIFFERENT
+    if not relation and _LARGE.search(both):
+        with mpmath.workdps(_MANY_DIGITS):
+            if not _close(*(_value(side[1], _WHOLE_POINTS[0], functions)[0] for side in (gold, answer))):
+                return Decision.DIFFERENT
     # Both sides of an equation may be scaled by anything, those of an inequality by a positive factor only.
     scaled = ratios[0]
     if relation in ("<", "\\le") and not (abs(mpmath.im(scaled)) < _TOLERANCE and mpmath.re(scaled) > 0):
         return Decision.DIFFERENT
     return Decision.EQUAL
+
+
+def _readable(text: str) -> bool:
+    for point in (_POINTS[0], _WHOLE_POINTS[0], _WHOLE_POINTS[1]):
+        try:
+            _value(text, point)
+        except UnreadableError:
+            continue
+        return True
+    return False
 
 
 def _compare_with_math_verify(gold: str, answer: str) -> Decision:

@@ -44,12 +44,14 @@ _DIRECTIONS = (
     "north south east west up down left right clockwise counterclockwise january february march april may june july "
     "august september october november december"
 )
-_TELLING = frozenset(_CANONICAL.values()) | frozenset(_DIRECTIONS.split())
+_UNITS = frozenset(_CANONICAL.values())
+_TELLING = _UNITS | frozenset(_DIRECTIONS.split())
 _TRAILING = re.compile(
     r"(?P<body>.*?)(?P<words>(?:(?:[ ./*]|\\cdot ?)*\\text\{[^{}]*\}(?:\^(?:\{[+-]?\d\}|\d))?)+)(?P<scale>[CFK])?\s*\.?",
     re.DOTALL,
 )
 _PIECE = re.compile(r"\\text\{([^{}]*)\}(?:\^\{?([+-]?\d)\}?)?")
+_LETTER_UNITS = frozenset("mgshlLNJWVAKCFTdÅΩ")
 # Signs of money that stand before the number.
 _BEFORE = {"\\$": "dollars", "\\text{euros}": "euros", "\\text{pounds}": "pounds", "\\text{cents}": "cents"}
 # What an amount ends or consists of; words after anything else are prose.
@@ -84,7 +86,9 @@ def split_unit(text: str) -> tuple[str, str]:
     pieces = []
     for words, power in _PIECE.findall(match["words"]):
         found = re.findall(r"[A-Za-z]+", words)
-        if re.search(r"[^A-Za-z0-9 ./\-^$]", words) or len(found) > 4 or any(map(_changes_sense, found)):
+        if re.search(r"[^A-Za-z0-9 ./\-^$ÅΩµμ]", words) or len(found) > 4 or any(map(_changes_sense, found)):
+            return text, ""
+        if len(words.strip()) == 1 and words.strip() not in _LETTER_UNITS:
             return text, ""
         if "degrees" in words and _ANGLE_OF.search(match["body"]):
             return text, ""  # the argument's
@@ -107,10 +111,14 @@ def _changes_sense(word: str) -> bool:
 def units_clash(gold: str, answer: str) -> bool:
     """Whether both name a unit, a direction or a month, and not the same. ``units`` fits any."""
     ours, theirs = set(gold.split()), set(answer.split())
-    if not ours or not theirs or ours <= theirs or theirs <= ours:
+    if not ours or not theirs:
         return False
     left = [{word.split("^")[0] for word in words} for words in (ours - theirs, theirs - ours)]
-    return all(words & _TELLING for words in left) and not any("units" in words for words in left)
+    if any("units" in words for words in left):
+        return False
+    if not all(left):  # one says more: `km/h` beside `km` is another quantity, `km north` beside `km` is not
+        return "per" not in left[0] | left[1] and bool((left[0] | left[1]) & _UNITS)
+    return all(words & _TELLING for words in left)
 
 
 def read_several(text: str) -> tuple[tuple[str, str], ...]:

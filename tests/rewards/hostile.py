@@ -102,7 +102,7 @@ _MORE_CODE = (
     "S('open(\"MARK\",\"w\")')", "E.evalf(10**9)", "pi.n(10**8)", "factorint(2**4099-1)", "isprime(10**4000+7)", "simplify((sin(x)+cos(x))**400)", "integrate(exp(x**x),x)", "solve(x**99-x-1,x)",
     "breakpoint()", "input()", "exit()", "quit()", "exit(12)", "raise SystemExit", "raise KeyboardInterrupt", "os._exit(12)", "os.kill(os.getppid(),9)", "while True: pass", "import time; time.sleep(99)",
     "1 if open('MARK','w') else 12", "assert 12", "del x", "yield 12", "await 12", "print(open('/etc/passwd').read())", "*open('MARK','w')", "12 #", "12 # 13", "12 // 13", "12 /* 13 */", "12 -- 13",
-    "13'''12'''", '"12"', "'12'", "b'12'", "r'12'", "'1'+'2'", "'12'*1", "int('12')", "float('12')", "str(12)", "abs(-12)+0*open('MARK','w')", "True+11", "len('a'*12)", "ord('\\x0c')", "12 if True else 13",
+    "13'''12'''", "'12'", "b'12'", "r'12'", "'1'+'2'", "'12'*1", "int('12')", "float('12')", "str(12)", "abs(-12)+0*open('MARK','w')", "True+11", "len('a'*12)", "ord('\\x0c')", "12 if True else 13",
     "[12][0]", "(12,)[0]", "{12}.pop()", "max([12,1])", "sum([5,7])", "[i for i in range(13)][-1]", "(x:=12)", "lambda x: 12", "(lambda: 12)()", "...", "None", "True", "False", "NotImplemented",
     r"\write18{touch MARK}12", r"\immediate\write18{touch MARK}", r"\immediate\openout1=MARK", r"\input MARK", r"\input|'touch MARK'", r"\include{/etc/passwd}", r"\openin5=/etc/passwd \read5 to\x",
     r"\def\x{12}\x", r"\newcommand{\x}{12}\x", r"\def\x{\x\x}\x", r"\loop\iftrue\repeat", r"\csname 12\endcsname", r"\catcode`\%=12", r"\directlua{os.execute('touch MARK')}", r"\let\frac\sqrt \frac{144}",
