@@ -18,7 +18,8 @@ _ORDERS = (
 
 def _union(node: Node) -> Node | None:
     """Several inequalities, ``x<2, x>5``, as the union of their intervals."""
-    pieces = tuple(as_interval(item) or _single(item) for item in node.items)
+    said = node.mark == "or"  # `(0,1) or (2,3)`; with a comma these are two points
+    pieces = tuple(as_interval(i) or _single(i) or (i if said and i.shape is Shape.TUPLE else None) for i in node.items)
     found = tuple(piece for piece in pieces if piece)
     return Node(Shape.UNION, node.text, found) if found and all(pieces) and _one_variable(*node.items) else None
 

@@ -23,6 +23,7 @@ def _compound_unit(match: re.Match[str]) -> str:
 DRESSING: tuple[tuple[tuple[str, ...], re.Pattern[str], Replacement], ...] = tuple(
     (needles, re.compile(pattern), replacement)
     for needles, pattern, replacement in (
+        (("e ", "e-", "e+"), r"(?<=\d)e(?=\s+[-+]|[-+]\s)", r"\\cdot e"),  # the constant, where spaces stand
         # Colours, sizes, fonts and words around the answer.
         (("color",), r"\\(?:text)?color\s*\{[a-zA-Z]*\}", " "),
         (("\\large", "\\Large", "\\LARGE", "\\huge", "\\Huge", "\\small", "\\therefore"), r"\\(?:large|Large|LARGE|huge|Huge|small|therefore)(?![A-Za-z])", " "),
@@ -42,10 +43,9 @@ DRESSING: tuple[tuple[tuple[str, ...], re.Pattern[str], Replacement], ...] = tup
         # Matrices: space between rows, doubled row breaks, small ones.
         (("\\\\[",), r"(\\\\)\s*\[\d*\.?\d*(?:pt|em|ex|mm|cm)\]", r"\1"),
         (("\\\\\\\\",), r"\\\\\\\\", r"\\\\"),
+        (("bigcup",), r"\\bigcup(?![A-Za-z])", r"\\cup "),
         (("smallmatrix",), r"smallmatrix", "pmatrix"),
         (("\\",), r"\\{1,2}\s*$", ""),
-        (("Omega",), r"(?<=[\d}])\s*\\Omega\s*$", r"\\text{ohm}"),
-        (("\\mu",), r"(?<=[\d}])\s*\\mu\s*\\(?:text|mathrm)\{\s*~?", r"\\text{micro"),
         # Numbers with their base: `(52)_8`, `52 (base 8)`.
         (("_",), r"\((\d+)\)\s*(?=_)", r"\1"),
         (("base",), r"(?:\\text\{)?\s*\(?base\s*\}?\s*\{?(\d{1,2})\}?\)?\s*\}?$", r"_{\1}"),
@@ -90,6 +90,8 @@ DRESSING: tuple[tuple[tuple[str, ...], re.Pattern[str], Replacement], ...] = tup
         (("\\,", "\\;", "\\:", "\\!", "\\>", "\\ ", "~", "space", "quad"), r"(?<!\\)\\[,;:!> ]|~|\\(?:space|thinspace|hspace\{[^{}]*\})(?![A-Za-z])|\\q?quad", " "),
         (("text", "math", "box", "bf", "rm", "operatorname", "underline"), r"\\(?:textbf|textit|textrm|textsf|texttt|textnormal|textup|underline|mbox|hbox|mathrm|mathit|mathbf|mathsf|bf|rm|operatorname\*?|text)"
          r"(?![A-Za-z])\s*(?=\{)", r"\\text"),
+        (("Omega",), r"(?<=[\d}])\s*\\Omega\s*$", r"\\text{ohm}"),
+        (("\\mu",), r"(?<=[\d}])\s*\\mu\s*\\(?:text|mathrm)\{\s*~?", r"\\text{micro"),
         (("\\text",), r"\\text\{((?:[^{}\\]|\\cdot|\\mu|\^\{[-+]?\d\})*)\}", _compound_unit),
         (("m", "M"), r"(?<=\d)\s*(?:\\text\{\s*)?([aApP])\.?\s?[mM]\b\.?(?:\s*\})?\s*$", lambda m: f"\\text{{{m[1].lower()}m}}"),
         (("boxed", "fbox"), r"\\(?:boxed|fbox)\s*(?=\{)", " "),

@@ -42,8 +42,6 @@ class Reader(Forms):
         super().__init__(text, point)
         self._functions = functions
         self._in_bars = False  # of an absolute value, where the next bar closes it
-        # The largest operand of a sum: a result that is 10^-45 of it is what cancellation leaves of a zero.
-        self.scale = mpf(0)
         # Whether a root or logarithm was taken of what is not positive, so that the value hangs on a choice of branch.
         self.branched = False
 
@@ -59,12 +57,14 @@ class Reader(Forms):
 
     def _sum(self) -> mpc:
         total = self._product()
+        largest = abs(total)
         while self._peek() in ("+", "-"):
             sign = self._next()
             term = self._product()
-            self.scale = max(self.scale, abs(total), abs(term))
+            largest = max(largest, abs(term))
             total = total + term if sign == "+" else total - term
-        return total
+        # So little of its terms is what cancellation leaves of a zero.
+        return mpf(0) if abs(total) <= largest * mpf(10) ** (-3 * mpmath.mp.dps // 4) else total
 
     def _starts_factor(self) -> bool:
         token = self._peek()

@@ -144,11 +144,9 @@ def _relation(text: str) -> tuple[str, str]:
 
 
 def _value(text: str, point: Point, functions: frozenset[str] = FUNCTION_LETTERS) -> tuple[mpc, bool]:
-    """The value at a point, with what cancellation left of a zero made zero, and whether it is one of several branches."""
+    """The value at a point, and whether it is one of several branches."""
     reader = Reader(text, point, functions)
-    value = reader.value()
-    zero = mpf(10) ** (-3 * mpmath.mp.dps // 4)
-    return (mpc(0) if abs(value) <= zero * reader.scale else value), reader.branched
+    return reader.value(), reader.branched
 
 
 def _close(a: mpc, b: mpc) -> bool:

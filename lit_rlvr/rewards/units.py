@@ -45,7 +45,8 @@ _DIRECTIONS = (
     "august september october november december"
 )
 _UNITS = frozenset(_CANONICAL.values())
-_TELLING = _UNITS | frozenset(_DIRECTIONS.split())
+_SCALE_OF_DEGREES = {"C": "celsius", "F": "fahrenheit", "K": "kelvin", "c": "celsius", "f": "fahrenheit", "k": "kelvin"}
+_TELLING = _UNITS | frozenset(_SCALE_OF_DEGREES.values()) | frozenset(_DIRECTIONS.split())
 _TRAILING = re.compile(
     r"(?P<body>.*?)(?P<words>(?:(?:[ ./*]|\\cdot ?)*\\text\{[^{}]*\}(?:\^(?:\{[+-]?\d\}|\d))?)+)(?P<scale>[CFK])?\s*\.?",
     re.DOTALL,
@@ -98,7 +99,10 @@ def split_unit(text: str) -> tuple[str, str]:
         bare = words.casefold().strip(" .")
         name = _CANONICAL.get(bare) or " ".join(_CANONICAL.get(word, word) for word in re.split("[ /]+", bare) if word)
         pieces.append(name + (f"^{power}" if power else ""))
-    return match["body"].strip(), " ".join(pieces)
+    if match["scale"]:
+        pieces.append(match["scale"])
+    unit = " ".join(_SCALE_OF_DEGREES.get(word, word) for word in " ".join(pieces).split())
+    return match["body"].strip(), unit
 
 
 def _changes_sense(word: str) -> bool:
