@@ -28,8 +28,8 @@ from lit_rlvr.rewards.units import split_unit
 
 _TOLERANCE = mpf(10) ** -30
 # Numbers beside which a difference of 1 is lost in 60 digits: then a last comparison carries as many as these can have.
-_LARGE = re.compile(r"\^\{?[-+]?\d{2,}|\d{2,}!|\d{20,}|\\binom|tanh|coth|\^[^+=]*\^")
-_MANY_DIGITS = 4000
+_LARGE = re.compile(r"\^\{?[-+]?\d{2,}|\d{2,}!|\d{20,}|\\binom|tanh|coth|\d\^\{?\d+\^")
+_MANY_DIGITS, _SOME_DIGITS = 4000, 400  # beside exponents of three digits and more, and of two
 # Products that must not be turned round.
 _VECTORS = re.compile(r"\\nabla|(?:\\vec|\\text|\\hat)\{[A-Za-z]\}(?:\\times)")
 # What cancellation leaves of a zero, relative to the operands of the sum it came from.
@@ -200,7 +200,7 @@ def _compare_numerically(gold: tuple[str, str], answer: tuple[str, str]) -> Deci
     if not all(_close(ratio, ratios[0]) for ratio in ratios):
         return Decision.DIFFERENT
     if not relation and _LARGE.search(both):
-        with mpmath.workdps(_MANY_DIGITS):
+        with mpmath.workdps(_MANY_DIGITS if re.search(r"\d{3}", both) else _SOME_DIGITS):
             if not _close(*(_value(side[1], _WHOLE_POINTS[0], functions)[0] for side in (gold, answer))):
                 return Decision.DIFFERENT
     # Both sides of an equation may be scaled by anything, those of an inequality by a positive factor only.
