@@ -2,17 +2,16 @@
 
 import sys
 
+from lit_rlvr.commands import COMMANDS, call
+
 
 def main() -> None:
     """Entry point of the console script."""
-    if sys.argv[1:2] == ["grade"]:
-        from lit_rlvr.grade import main as grade
+    if sys.argv[1:2] and sys.argv[1] in COMMANDS:
+        call(sys.argv[1], sys.argv[2:])
+    from lit_rlvr.cli import main as others
 
-        grade(sys.argv[2:])
-    else:
-        from lit_rlvr.cli import main as others
-
-        others()
+    others()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""The `lit-rlvr` command: fit and plan from a configuration, export beside them.
+"""The `lit-rlvr` command: fit and plan from a configuration. The commands beside them are in `commands.py`.
 
 A mistake of the user's ends in one sentence on the error stream and a status other than 0; set LIT_RLVR_TRACEBACK=1 to
 see where it was noticed.
 """
 
 import logging
-import os
 import sys
 import warnings
 from difflib import get_close_matches
@@ -26,10 +25,11 @@ from lit_rlvr.callbacks.progress import RLProgressBar
 from lit_rlvr.callbacks.samples import SampleLogger
 from lit_rlvr.callbacks.summary import RunSummary
 from lit_rlvr.callbacks.tracking import SaturationTracker
+from lit_rlvr.commands import COMMANDS, call, leave
 from lit_rlvr.data.datamodule import OneShotDataModule
 from lit_rlvr.errors import UserError
-from lit_rlvr.mistakes import explain, sentence_for, user_error
-from lit_rlvr.models.export import export_checkpoint, read_checkpoint
+from lit_rlvr.mistakes import explain, user_error
+from lit_rlvr.models.export import read_checkpoint
 from lit_rlvr.module import RLVRModule
 from lit_rlvr.plan import make_plan
 from lit_rlvr.rewards.rewards import AnswerReward
@@ -43,14 +43,15 @@ CLASS_DEFAULTS = {
 """What the model is made of where the configuration does not say. Being imported here, these and their siblings can be
 named in YAML without their module: `class_path: GRPO`."""
 
+_BESIDE = "\n".join(f"  lit-rlvr {name:<8} {what}" for name, (_, what) in COMMANDS.items())
 USAGE = f"""lit-rlvr {__version__}: reinforcement learning with a verifiable reward on one math problem
 
-  lit-rlvr fit    --config FILE [--config FILE …] [--key value …]   train
-  lit-rlvr plan   --config FILE [--config FILE …] [--key value …]   say what `fit` would do, without doing it
-  lit-rlvr export CKPT DIR [--tokenizer SOURCE]                     a transformers folder from a checkpoint
-  lit-rlvr grade  --file FILE [--rule …] [--mode …] [--output FILE] verdicts on a file of responses
+  lit-rlvr fit  --config FILE [--config FILE …] [--key value …]   train
+  lit-rlvr plan --config FILE [--config FILE …] [--key value …]   say what `fit` would do, without doing it
 
-`lit-rlvr fit --help` lists every key, `--print_config` prints the configuration in full.
+{_BESIDE}
+
+`lit-rlvr fit --help` lists every key, `--print_config` prints the configuration in full; so does `--help` for the others.
 """
 
 TRAINER_DEFAULTS: dict[str, Any] = {
@@ -159,17 +160,6 @@ def _plain(config: Any) -> dict[str, Any]:
     return config.as_dict() if isinstance(config, Namespace) else dict(config)
 
 
-def export(arguments: list[str]) -> None:
-    """`lit-rlvr export CKPT DIR`."""
-    parser = _Parser(prog="lit-rlvr export", description="Write a transformers folder from a checkpoint.")
-    parser.add_argument("checkpoint", type=Path, help="a .ckpt file of a run")
-    parser.add_argument("folder", type=Path, help="where to write")
-    parser.add_argument("--tokenizer", type=str, default=None, help="folder or hub id, if the run's own is gone")
-    options = parser.parse_args(arguments)
-    export_checkpoint(options.checkpoint, options.folder, options.tokenizer)
-    print(f"Wrote {options.folder}.")
-
-
 def run(arguments: list[str]) -> None:
     """Do what the command line says; every mistake in it is a `UserError`."""
     if not arguments or arguments[0] in {"-h", "--help"}:
@@ -178,11 +168,10 @@ def run(arguments: list[str]) -> None:
     if arguments[0] == "--version":
         print(__version__)
         return
-    if arguments[0] == "export":
-        export(arguments[1:])
-        return
+    if arguments[0] in COMMANDS:
+        call(arguments[0], arguments[1:])
     if arguments[0] not in RLVRCLI.subcommands():
-        near = get_close_matches(arguments[0], [*RLVRCLI.subcommands(), "export", "grade"], n=1)
+        near = get_close_matches(arguments[0], [*RLVRCLI.subcommands(), *COMMANDS], n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "; `lit-rlvr --help` lists them."
         raise UserError(f"there is no command {arguments[0]!r}{hint}")
     strategies.register()
@@ -201,15 +190,11 @@ def run(arguments: list[str]) -> None:
 
 
 def main() -> None:
-    """Entry point of the console script, for all but `grade` (see __main__.py)."""
+    """Do what the command line says; see __main__.py."""
     try:
         run(sys.argv[1:])
     except Exception as error:
-        sentence = sentence_for(error)
-        if sentence is None or os.environ.get("LIT_RLVR_TRACEBACK"):
-            raise
-        print(f"lit-rlvr: error: {' '.join(sentence.split())}", file=sys.stderr)
-        sys.exit(2)
+        leave(error)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import combinations
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NoReturn
+from typing import Any, BinaryIO, Literal
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
+from lit_rlvr.commands import CommandParser
 from lit_rlvr.errors import UserError
 from lit_rlvr.rewards.rule import RULES, Mode, Rule
 from lit_rlvr.rewards.verdict import Kind, Verdict
@@ -211,7 +212,7 @@ def _line(row: dict[str, Any]) -> bytes:
         return json.dumps(row, allow_nan=False).encode() + b"\n"
 
 
-def grade_command(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """`lit-rlvr grade`; returns the exit status, 1 if a row was bad."""
     options = _parse(arguments)
     summary = Summary(
@@ -254,19 +255,11 @@ def _written(block: bytes, output: BinaryIO) -> bool:
     return True
 
 
-class _Parser(ArgumentParser):
-    """Errors as `UserError`. That of `cli.py` says more, and loads torch."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        raise UserError(f"{' '.join(message.split())}; see `lit-rlvr grade --help`.") from ex
-
-
 def _parse(arguments: list[str]) -> Namespace:
-    parser = _Parser(
-        prog="lit-rlvr grade",
-        description="Verdicts on responses: JSON rows {gold, response} in, the same rows with verdict, right and answer "
+    parser = CommandParser(
+        "grade",
+        "Verdicts on responses: JSON rows {gold, response} in, the same rows with verdict, right and answer "
         "out; a summary goes to the error stream. The exit status is 1 if a row could not be graded.",
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("--file", required=True, metavar="FILE", help="JSONL, one object per line; - reads standard input")
@@ -293,14 +286,3 @@ def _refuse_input_as_output(source: int, targets: Sequence[Path | int]) -> None:
                 raise UserError(f"{target} is no plain file: name another, or leave --output out.")
             if plain and os.path.samestat(found, os.fstat(source)):
                 raise UserError("input and output are the same file: name another for the output.")
-
-
-def main(arguments: list[str]) -> NoReturn:
-    """Do what the command line says and leave with its status; a mistake in it is one sentence and status 2."""
-    try:
-        sys.exit(grade_command(arguments))
-    except UserError as error:
-        if os.environ.get("LIT_RLVR_TRACEBACK"):
-            raise
-        print(f"lit-rlvr: error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)

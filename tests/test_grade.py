@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from lit_rlvr import grade as module
+from lit_rlvr.commands import call
 from lit_rlvr.errors import UserError
-from lit_rlvr.grade import Summary, grade, grade_command, in_batches, read_lines, read_rows
+from lit_rlvr.grade import Summary, grade, in_batches, main, read_lines, read_rows
 from lit_rlvr.rewards import Kind, Mode, Rule, Verifier, pool
 
 COMMAND = [sys.executable, "-m", "lit_rlvr", "grade"]
@@ -50,7 +51,7 @@ def graded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Graded:
     def call(content: bytes, *arguments: str) -> tuple[int, list[dict[str, Any]], str]:
         file = tmp_path / "predictions.jsonl"
         file.write_bytes(content)
-        status = grade_command(["--file", str(file), *arguments])
+        status = main(["--file", str(file), *arguments])
         printed = capsys.readouterr()
         return status, rows_of(printed.out), printed.err
 
@@ -358,9 +359,9 @@ def test_mistakes_end_in_one_sentence(
     (tmp_path / "link.jsonl").hardlink_to(tmp_path / "in.jsonl")
     arguments, sentence = MISTAKES[mistake]
     with pytest.raises(UserError, match=sentence):
-        grade_command(arguments)
+        main(arguments)
     with pytest.raises(SystemExit, match="2"):
-        module.main(arguments)
+        call("grade", arguments)
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
     assert said[0].startswith("lit-rlvr: error: ")

@@ -1,0 +1,58 @@
+"""The commands beside `fit` and `plan`: where each one is, and what all of them share.
+
+A command is a module with ``main(arguments) -> exit status``. It is imported when it is called, so that those which need
+no torch start at once, and says every mistake of the user's with a `UserError`.
+"""
+
+import os
+import sys
+from importlib import import_module
+from typing import Any, NoReturn
+
+from jsonargparse import ArgumentParser
+
+from lit_rlvr.errors import UserError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "export": ("lit_rlvr.models.export_command", "a transformers folder from a checkpoint"),
+    "grade": ("lit_rlvr.grade", "verdicts on a file of responses"),
+}
+"""Name -> (module, what it does in a few words)."""
+
+
+class CommandParser(ArgumentParser):
+    """Errors as `UserError`: one sentence, not a page of usage.
+
+    Args:
+        command: the command's name.
+        description: for its help.
+    """
+
+    def __init__(self, command: str = "", description: str = "", **settings: Any) -> None:
+        settings.setdefault("prog", f"lit-rlvr {command}")
+        super().__init__(description=description, allow_abbrev=False, **settings)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        raise UserError(f"{' '.join(message.split())}; see `{self.prog} --help`.") from ex
+
+
+def call(name: str, arguments: list[str]) -> NoReturn:
+    """Do a command and leave with its status; a mistake in it is one sentence and status 2."""
+    try:
+        status = import_module(COMMANDS[name][0]).main(arguments)
+    except Exception as error:
+        leave(error)
+    sys.exit(status)
+
+
+def leave(error: Exception) -> NoReturn:
+    """End the process on an exception: a mistake of the user's in one sentence, a fault of ours as it is."""
+    sentence = str(error) if isinstance(error, UserError) else None
+    if sentence is None:
+        from lit_rlvr.mistakes import sentence_for  # it loads torch
+
+        sentence = sentence_for(error)
+    if sentence is None or os.environ.get("LIT_RLVR_TRACEBACK"):
+        raise error
+    print(f"lit-rlvr: error: {' '.join(sentence.split())}", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,18 @@
+"""`lit-rlvr export CKPT DIR`."""
+
+from pathlib import Path
+
+from lit_rlvr.commands import CommandParser
+from lit_rlvr.models.export import export_checkpoint
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the command line says."""
+    parser = CommandParser("export", "Write a transformers folder from a checkpoint.")
+    parser.add_argument("checkpoint", type=Path, help="a .ckpt file of a run")
+    parser.add_argument("folder", type=Path, help="where to write")
+    parser.add_argument("--tokenizer", default=None, help="folder or hub id, if the run's own is gone")
+    options = parser.parse_args(arguments)
+    export_checkpoint(options.checkpoint, options.folder, options.tokenizer)
+    print(f"Wrote {options.folder}.")
+    return 0
