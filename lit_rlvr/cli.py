@@ -17,6 +17,7 @@ from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 from lit_rlvr import __version__
+from lit_rlvr.algorithms import ppo, reinforce  # noqa: F401  # so that configurations can name their classes
 from lit_rlvr.algorithms.grpo import GRPO
 from lit_rlvr.callbacks.checkpoint import RLCheckpoint
 from lit_rlvr.callbacks.evaluate import PeriodicEvaluation

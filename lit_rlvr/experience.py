@@ -84,20 +84,23 @@ class Experience:
         rollouts: the responses.
         verdicts: N verdicts.
         rewards: [N] float32.
-        advantages: [T] float32, per token (constant within a response for group-relative algorithms).
+        advantages: [T] float32, per token (constant within a response for group-relative algorithms); empty until the
+            algorithm has estimated them.
         old_logprobs: [T] float32, of the policy that made the rollouts, scored by the trainer; None when each rollout
             serves a single update, where the training forward's own detached log-probs are the old ones.
         reference_logprobs: [T] float32 of the frozen reference, or None when its coefficient is 0.
-        values: [T] float32, the critic's, or None.
+        values: [T] float32, what the critic expected before each token, or None where there is no critic.
+        returns: [T] float32, what it is to expect instead, or None.
     """
 
     rollouts: Rollouts
     verdicts: tuple[Verdict, ...]
     rewards: Tensor
-    advantages: Tensor
+    advantages: Tensor = field(default_factory=lambda: torch.empty(0))
     old_logprobs: Tensor | None = None
     reference_logprobs: Tensor | None = None
     values: Tensor | None = None
+    returns: Tensor | None = None
 
 
 @dataclass(frozen=True)

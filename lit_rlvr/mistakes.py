@@ -74,7 +74,7 @@ def _unknown_key(key: str, known: list[str]) -> str:
 def _wrong_value(key: str, expected: str, given: str) -> str:
     kind = {"algorithm": Algorithm, "reward": Reward}.get(key.rsplit(".", 1)[-1])
     if kind is not None:
-        names = ", ".join(sorted(c.__name__ for c in kind.__subclasses__()))
+        names = ", ".join(sorted(c.__name__ for c in concrete(kind)))
         return f"{key} is {given}, which is no class known here; use one of {names}, or the import path of your own."
     plain = re.sub(r"<class '([\w.]+)'>", r"\1", expected).replace("typing.Literal", "one of ")
     return f"{key} is {given}, which is not what is expected there: {plain}."
@@ -95,8 +95,8 @@ def known_keys(parser: ArgumentParser) -> list[str]:
 def class_keys() -> list[str]:
     """Keys of the classes that a configuration chooses, of which the parser knows nothing until they are chosen."""
     classes: dict[str, list[type]] = {
-        "model.algorithm": Algorithm.__subclasses__(),
-        "model.reward": Reward.__subclasses__(),
+        "model.algorithm": concrete(Algorithm),
+        "model.reward": concrete(Reward),
         "model.engine": [TransformersEngine],
         "evaluation.plans": [EvaluationPlan],
     }
@@ -104,5 +104,26 @@ def class_keys() -> list[str]:
         f"{section}.{name}" if section == "evaluation.plans" else f"{section}.init_args.{name}"
         for section, kinds in classes.items()
         for kind in kinds
-        for name in inspect.signature(kind).parameters
+        for name in settings(kind)
     ]
+
+
+def concrete(kind: type) -> list[type]:
+    """The classes below one that can be built, those of subclasses too."""
+    found: list[type] = []
+    below: type
+    for below in kind.__subclasses__():
+        found += [below, *concrete(below)]
+    return [c for c in found if not inspect.isabstract(c)]
+
+
+def settings(kind: type) -> list[str]:
+    """Names of what a class is configured by, with those that it hands on to the classes it is made of."""
+    names = [
+        parameter.name
+        for level in kind.__mro__
+        if "__init__" in vars(level) and level is not object
+        for parameter in inspect.signature(level).parameters.values()
+        if parameter.kind is not parameter.VAR_KEYWORD
+    ]
+    return list(dict.fromkeys(names))

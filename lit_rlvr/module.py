@@ -1,6 +1,6 @@
 """RLVRModule: the policy, the reference, the engine and the algorithm, and the training step that joins them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +12,11 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from lit_rlvr.algorithms.algorithm import Algorithm
+from lit_rlvr.algorithms.packing import MicroBatch
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import Experience, PromptBatch, StepRecord
+from lit_rlvr.models.body import Body
+from lit_rlvr.models.critic import Critic
 from lit_rlvr.models.export import CHECKPOINT_KEY, describe_policy
 from lit_rlvr.models.loading import load_config, load_model, load_tokenizer
 from lit_rlvr.models.policy import Policy, frozen
@@ -25,12 +28,17 @@ from lit_rlvr.seeding import step_seed
 from lit_rlvr.training.parallel import Parallel
 from lit_rlvr.training.step_metrics import Clock, step_metrics
 from lit_rlvr.training.strategies import shard
-from lit_rlvr.training.update import UpdateConfig, UpdateSums, score, update
+from lit_rlvr.training.update import Learners, UpdateConfig, UpdateSums, score, update
 
 
 def _adamw(parameters: Iterable[Tensor]) -> Optimizer:
     """The paper's optimizer."""
     return torch.optim.AdamW(parameters, lr=1e-6, betas=(0.9, 0.999), weight_decay=0.01)
+
+
+def _critic_adamw(parameters: Iterable[Tensor]) -> Optimizer:
+    """The same for a critic, which has a new head to learn and may move ten times as far."""
+    return torch.optim.AdamW(parameters, lr=1e-5, betas=(0.9, 0.999), weight_decay=0.01)
 
 
 class RLVRModule(LightningModule):
@@ -46,6 +54,8 @@ class RLVRModule(LightningModule):
         update: mini-batches, micro-batches, aggregation, clipping.
         optimizer: over the policy's parameters.
         reference: the frozen model of the KL term; the policy as it was loaded by default.
+        critic: the model that PPO's critic starts from; the policy as it was loaded by default.
+        critic_optimizer: over the critic's parameters.
         verifier: by which rule responses are judged in training, and with how many processes and how much time.
         gradient_checkpointing: recompute activations in the backward pass: less memory, more time.
         seed: of everything that is drawn; ``seed_everything`` on the command line.
@@ -54,6 +64,7 @@ class RLVRModule(LightningModule):
     rl_step: Tensor
     policy: Policy
     reference: Policy | None
+    critic: Critic | None
 
     def __init__(
         self,
@@ -66,6 +77,8 @@ class RLVRModule(LightningModule):
         update: UpdateConfig = UpdateConfig(),  # noqa: B008  # frozen
         optimizer: OptimizerCallable = _adamw,
         reference: str | None = None,
+        critic: str | None = None,
+        critic_optimizer: OptimizerCallable = _critic_adamw,
         verifier: VerifierConfig = VerifierConfig(),  # noqa: B008  # frozen
         gradient_checkpointing: bool = False,
         seed: int = 0,
@@ -75,12 +88,14 @@ class RLVRModule(LightningModule):
         self.policy_source = policy
         self.tokenizer_source = tokenizer or policy
         self.reference_source = reference or policy
+        self.critic_source = critic or policy
         self.algorithm = algorithm
         self.engine = engine
         self.reward = reward
         self.sampling = sampling
         self.update_config = update
         self.optimizer_factory = optimizer
+        self.critic_optimizer_factory = critic_optimizer
         self.gradient_checkpointing = gradient_checkpointing
         self.seed = seed
         if sampling.temperature == 0:
@@ -109,9 +124,9 @@ class RLVRModule(LightningModule):
         verdicts = tuple(self.verifier.verify_many(list(zip(rollouts.texts, answers, strict=True))))
         rewards = self.reward(verdicts, rollouts, step_seed(self.seed, int(self.rl_step), self.global_rank, "reward"))
         clock.lap("time/verify")
-        advantages = self.algorithm.advantages(rollouts, rewards)
-        experience = self.score(Experience(rollouts, verdicts, rewards, advantages))
+        experience = self.score(Experience(rollouts, verdicts, rewards))
         clock.lap("time/score")
+        experience = self.algorithm.advantages(experience, self.parallel.reduce)
         sums = self.update(experience)
         clock.lap("time/update")
         self.engine.update_weights(self.policy.model)
@@ -119,26 +134,40 @@ class RLVRModule(LightningModule):
         self.record(batch, experience, sums, clock)
 
     def score(self, experience: Experience) -> Experience:
-        """Old log-probs where a rollout serves several updates, reference log-probs where the loss wants them."""
-        rollouts, temperature = experience.rollouts, self.sampling.temperature
-        budget, parallel = self.update_config.micro_batch_tokens, self.parallel
-        if self.update_config.updates_per_rollout > 1:
-            old = score(self.policy, rollouts, temperature, budget, parallel)
-            experience = replace(experience, old_logprobs=old)
+        """Old log-probs where they outlive the first update, reference log-probs and values where they are asked for."""
+        rollouts, update = experience.rollouts, self.update_config
+
+        def scored(forward: Callable[[MicroBatch], Tensor], model: Body) -> Tensor:
+            return score(forward, model.shares_prompt, rollouts, update.micro_batch_tokens, self.parallel)
+
+        def logprobs(model: Policy) -> Tensor:
+            return scored(lambda batch: model(batch, self.sampling.temperature)[0], model)
+
+        if update.optimizer_steps > 1 or self.algorithm.needs_old_logprobs:
+            experience = replace(experience, old_logprobs=logprobs(self.policy))
         if self.reference is not None:
-            reference = score(self.reference, rollouts, temperature, budget, parallel)
-            experience = replace(experience, reference_logprobs=reference)
+            experience = replace(experience, reference_logprobs=logprobs(self.reference))
+        if self.critic is not None:
+            experience = replace(experience, values=scored(self.critic, self.critic))
         return experience
 
     def update(self, experience: Experience) -> UpdateSums:
         """Optimizer steps on the experience."""
-        optimizer, schedule = self.optimizers(), self.lr_schedulers()
-        sums = update(
+        optimizers, schedule = self.optimizers(), self.lr_schedulers()
+        # Lightning's wrappers, whose step() counts and scales; the bare one where there is only one.
+        policy, critic = optimizers if isinstance(optimizers, list) else (optimizers, None)
+        learners = Learners(
             self.policy,
-            optimizer,  # type: ignore[arg-type]  # Lightning's wrapper, whose step() counts and scales
+            policy,  # type: ignore[arg-type]
+            self.critic,
+            critic,  # type: ignore[arg-type]
+            policy_learns=int(self.rl_step) >= self.algorithm.critic_warmup,
+        )
+        sums = update(
+            learners,
             self.algorithm,
             experience,
-            self.sampling.temperature,
+            self.sampling,
             self.update_config,
             self.parallel,
             self.manual_backward,
@@ -150,7 +179,8 @@ class RLVRModule(LightningModule):
     def record(self, batch: PromptBatch, experience: Experience, sums: UpdateSums, clock: Clock) -> None:
         """Aggregate the step's metrics over ranks, log them at this RL step, and count it as done."""
         metrics = step_metrics(experience, sums, clock, self.algorithm, self.parallel)
-        metrics["train/lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+        rates = [optimizer.param_groups[0]["lr"] for optimizer in self.trainer.optimizers]
+        metrics |= dict(zip(("train/lr", "train/critic/lr"), rates, strict=False))  # one of them without a critic
         step = int(self.rl_step)
         self.last_step = StepRecord(step, batch, experience, check_names(metrics))
         if self.logger is not None:
@@ -160,25 +190,31 @@ class RLVRModule(LightningModule):
     # ------------------------------------------------------------------------------------------------ building it
 
     def configure_model(self) -> None:
-        """Load policy and reference; under FSDP2, shard them. Lightning may call it more than once."""
+        """Load policy, reference and critic; under FSDP2, shard them. Lightning may call it more than once."""
         if self._modules.get("policy") is not None:
             return
         self.policy = self._load(self.policy_source, self.gradient_checkpointing)
+        if self.algorithm.needs_critic:
+            model = load_model(self.critic_source, self.tokenizer, self.seed, "model.critic")
+            self.critic = Critic(model, self.gradient_checkpointing)
+        else:
+            self.critic = None
         # Outside the module tree: a frozen copy has no place in checkpoints, nor in DDP's buckets.
         reference = frozen(self._load(self.reference_source)) if self.algorithm.needs_reference else None
         self.__dict__["reference"] = reference
         if self.device_mesh is not None:
             precision = str(self.trainer.precision)
-            for model in (self.policy, reference):
-                if model is not None:
-                    shard(model, self.device_mesh["data_parallel"], precision)
+            for body in (self.policy, reference, self.critic):
+                if body is not None:
+                    shard(body, self.device_mesh["data_parallel"], precision)
 
     def _load(self, source: str, checkpointing: bool = False) -> Policy:
         return Policy(load_model(source, self.tokenizer, self.seed), len(self.tokenizer), checkpointing)
 
-    def configure_optimizers(self) -> Optimizer:
-        """The optimizer over the policy's parameters."""
-        return self.optimizer_factory(self.policy.parameters())
+    def configure_optimizers(self) -> list[Optimizer]:
+        """The optimizer over the policy's parameters, and one over the critic's."""
+        policy = self.optimizer_factory(self.policy.parameters())
+        return [policy] if self.critic is None else [policy, self.critic_optimizer_factory(self.critic.parameters())]
 
     def setup(self, stage: str) -> None:
         """Refuse what cannot work, before anything is loaded."""
@@ -195,6 +231,8 @@ class RLVRModule(LightningModule):
         if self.reference is not None and self.device_mesh is None:
             self.reference.to(self.device)
         self.policy.train()
+        if self.critic is not None:
+            self.critic.train()
         self.engine.setup(self.policy.model, self.tokenizer, self.device)
 
     def teardown(self, stage: str) -> None:

@@ -48,9 +48,12 @@ def make_plan(module: RLVRModule, data: OneShotDataModule, trainer: Trainer) -> 
     responses = data.rows * sampling.n
     memory = estimate_memory(module, parameters, data.rows // world, trainer)
     reference = f"{module.reference_source}, frozen" if module.algorithm.needs_reference else "none (no KL term)"
+    epochs = f" ({update.epochs} epochs of {update.updates_per_rollout})" if update.epochs > 1 else ""
+    critic = [("critic", f"a value head on {module.critic_source}")] if module.algorithm.needs_critic else []
     lines = [
         ("policy", f"{module.policy_source} ({config.model_type}, {parameters / 1e6:,.1f}M parameters)"),
         ("reference", reference),
+        *critic,
         ("algorithm", _describe(module.algorithm)),
         ("reward", type(module.reward).__name__),
         ("engine", _describe(module.engine)),
@@ -63,10 +66,10 @@ def make_plan(module: RLVRModule, data: OneShotDataModule, trainer: Trainer) -> 
         ),
         (
             "updates",
-            f"{update.updates_per_rollout} per RL step, micro-batches of at most {update.micro_batch_tokens:,} tokens, "
+            f"{update.optimizer_steps} per RL step{epochs}, micro-batches of at most {update.micro_batch_tokens:,} tokens, "
             f"{update.aggregation}, gradient norm at most {update.max_grad_norm:g}",
         ),
-        ("length", f"{data.rl_steps:,} RL steps = {data.rl_steps * update.updates_per_rollout:,} optimizer steps"),
+        ("length", f"{data.rl_steps:,} RL steps = {data.rl_steps * update.optimizer_steps:,} optimizer steps"),
         *[("evaluation", line) for line in _evaluation_lines(trainer)],
         ("processes", f"{world} ({_strategy(trainer)}), {data.rows // world} rows each, precision {trainer.precision}"),
         (
@@ -86,7 +89,8 @@ def estimate_memory(module: RLVRModule, parameters: int, rows: int, trainer: Tra
     config = module.model_config.get_text_config()
     shards = trainer.world_size if isinstance(trainer.strategy, FSDP2Strategy) else 1
     half = "bf16" in str(trainer.precision)
-    held = BYTES_TRAINED + (4 if module.algorithm.needs_reference else 0)
+    critic = BYTES_TRAINED if module.algorithm.needs_critic else 0  # a body of the policy's size, as a rule
+    held = BYTES_TRAINED + critic + (4 if module.algorithm.needs_reference else 0)
     weights = parameters * held / shards + parameters * (2 if half else 4)
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads

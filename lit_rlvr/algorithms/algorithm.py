@@ -5,22 +5,35 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lit_rlvr.experience import Rollouts
+from lit_rlvr.algorithms.returns import Reduce
+from lit_rlvr.experience import Experience, Rollouts
 
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """The tokens of one micro-batch, as the loss sees them. All [T] float32, none with gradient.
+    """The tokens of one micro-batch, as the loss sees them. All [T], none with gradient.
 
     Attributes:
-        advantages: one per token.
-        old_logprobs: of the policy that made the rollouts; None means this forward is that policy, unchanged.
-        reference_logprobs: of the frozen reference, or None where the loss has no such term.
+        advantages: float32, one per token.
+        responses: int64, which response of the micro-batch each token belongs to, counted from 0.
+        weights: float32, what each token counts in the sum (`algorithms/aggregation.py`), or None for 1.
+        old_logprobs: float32, of the policy that made the rollouts; None means this forward is that policy, unchanged.
+        reference_logprobs: float32, of the frozen reference, or None where the loss has no such term.
+        old_values: float32, the critic's before this RL step's updates, or None.
+        returns: float32, what the critic is to learn, or None.
     """
 
     advantages: Tensor
+    responses: Tensor
+    weights: Tensor | None = None
     old_logprobs: Tensor | None = None
     reference_logprobs: Tensor | None = None
+    old_values: Tensor | None = None
+    returns: Tensor | None = None
+
+    def sum(self, per_token: Tensor) -> Tensor:
+        """The weighted sum of [T] values."""
+        return (per_token if self.weights is None else self.weights * per_token).sum()
 
 
 @dataclass(frozen=True)
@@ -28,8 +41,8 @@ class LossSums:
     """Sums over tokens; the caller divides.
 
     Attributes:
-        loss: scalar with gradient, the sum of the per-token loss.
-        metrics: metric name -> scalar sum over the same tokens, without gradient.
+        loss: scalar with gradient, the weighted sum of the per-token loss.
+        metrics: metric name -> scalar sum over the same tokens, unweighted, without gradient.
     """
 
     loss: Tensor
@@ -37,14 +50,22 @@ class LossSums:
 
 
 class Algorithm(ABC):
-    """Everything that tells one algorithm from another. Configured from YAML, holds no state."""
+    """Everything that tells one algorithm from another. Configured from YAML, holds no state.
+
+    Attributes:
+        needs_critic: whether a critic is built and trained beside the policy.
+        needs_old_logprobs: whether advantages take the policy's own log-probs, even with one update per rollout step.
+        critic_warmup: RL steps at the beginning in which only the critic learns.
+    """
 
     needs_critic: bool = False
+    needs_old_logprobs: bool = False
+    critic_warmup: int = 0
 
     @property
     @abstractmethod
     def needs_reference(self) -> bool:
-        """Whether the loss has a term against the reference; if not, no reference is built."""
+        """Whether anything is measured against the reference; if not, no reference is built."""
 
     @abstractmethod
     def check(self, samples_per_row: int, rows: int) -> None:
@@ -55,9 +76,21 @@ class Algorithm(ABC):
         """[N] int64, which responses are compared with which."""
 
     @abstractmethod
-    def advantages(self, rollouts: Rollouts, rewards: Tensor) -> Tensor:
-        """[T] advantages per token from [N] rewards."""
+    def advantages(self, experience: Experience, reduce: Reduce = lambda sums: sums) -> Experience:
+        """The experience with its advantages, and with returns where there is a critic.
+
+        Args:
+            experience: rewards and whatever log-probs and values this algorithm needs.
+            reduce: sums over processes, for statistics over all responses of an RL step.
+        """
 
     @abstractmethod
-    def loss(self, logprobs: Tensor, entropy: Tensor, batch: TokenBatch) -> LossSums:
-        """Loss and metric sums of one micro-batch from log-probs [T] and entropies [T], both with gradient."""
+    def loss(self, logprobs: Tensor, entropy: Tensor, batch: TokenBatch, values: Tensor | None = None) -> LossSums:
+        """Loss and metric sums of one micro-batch.
+
+        Args:
+            logprobs: [T], with gradient.
+            entropy: [T], with gradient.
+            batch: what belongs to the same tokens.
+            values: [T], the critic's, with gradient, where there is one.
+        """

@@ -49,13 +49,16 @@ def load_config(policy: str) -> PretrainedConfig:
         raise _not_loadable(policy, "model.policy", error) from error
 
 
-def load_model(policy: str, tokenizer: PreTrainedTokenizerBase, seed: int = 0) -> PreTrainedModel:
+def load_model(
+    policy: str, tokenizer: PreTrainedTokenizerBase, seed: int = 0, key: str = "model.policy"
+) -> PreTrainedModel:
     """The model with float32 weights on CPU: updates of 1e-6 round away in bfloat16, so master weights never are.
 
     Args:
         policy: folder, hub id or ``random:<architecture>``.
         tokenizer: gives a random model its vocabulary size.
         seed: of the random weights.
+        key: of the configuration that names it, for errors.
 
     Raises:
         UserError: if the weights are missing or damaged.
@@ -66,11 +69,11 @@ def load_model(policy: str, tokenizer: PreTrainedTokenizerBase, seed: int = 0) -
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    _check_folder(policy, "model.policy", "config.json")
+    _check_folder(policy, key, "config.json")
     try:
         return AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
     except Exception as error:  # safetensors, json, pickle and hub errors have no common base
-        raise _not_loadable(policy, "model.policy", error) from error
+        raise _not_loadable(policy, key, error) from error
 
 
 def load_tokenizer(source: str) -> PreTrainedTokenizerBase:

@@ -55,13 +55,14 @@ class Parallel:
         return real + [(batches[-1][-1:], False)] * (most - len(batches))
 
     @contextmanager
-    def synchronise(self, policy: nn.Module, last: bool) -> Iterator[None]:
+    def synchronise(self, models: list[nn.Module], last: bool) -> Iterator[None]:
         """Gradients are averaged over ranks on the last micro-batch only: the number of earlier ones may then differ."""
         if isinstance(self.strategy, DDPStrategy):
             with nullcontext() if last else self.strategy.block_backward_sync():
                 yield
         elif self.sharded:
-            policy.set_requires_gradient_sync(last)  # type: ignore[operator]  # FSDP2 adds the method to the module
+            for model in models:
+                model.set_requires_gradient_sync(last)  # type: ignore[operator]  # FSDP2 adds the method to the module
             yield
         else:
             yield

@@ -49,13 +49,20 @@ def step_metrics(
     advantage = _first_token(rollouts, experience.advantages)
     names = list(per_response) + list(sums.sums)
     totals = parallel.reduce(
-        [float(responses), float(sums.tokens), difference.sum().item(), advantage.square().sum().item()]
+        [
+            float(responses),
+            float(len(difference)),
+            float(sums.tokens),
+            difference.sum().item(),
+            advantage.square().sum().item(),
+        ]
         + [float(value.double().sum()) for value in per_response.values()]
         + list(sums.sums.values())
     )
-    count, tokens, difference_sum, square = totals[:4]
+    count, tokens, trained, difference_sum, square = totals[:5]
     metrics = {
-        name: total / (count if name in per_response else tokens) for name, total in zip(names, totals[4:], strict=True)
+        name: total / (count if name in per_response else trained)
+        for name, total in zip(names, totals[5:], strict=True)
     }
     metrics["rollout/logprob_diff/mean"] = difference_sum / tokens
     metrics["train/advantage/std"] = max(0.0, square / count - metrics["train/advantage/mean"] ** 2) ** 0.5
@@ -66,12 +73,38 @@ def step_metrics(
         "rollout/logprob_diff/max": difference.max().item(),
         "train/advantage/max": advantage.abs().max().item(),
         "train/grad_norm": sums.grad_norm,  # equal on all ranks
+        **({} if sums.critic_grad_norm is None else {"train/critic/grad_norm": sums.critic_grad_norm}),
         "memory/peak_gb": peak_memory_gb(parallel.device),
         **times,
     }
     metrics |= dict(zip(maxima, parallel.reduce(list(maxima.values()), largest=True), strict=True))
     metrics["rollout/tokens_per_second"] = tokens / max(metrics["time/rollout"], 1e-9)
+    if experience.values is not None and experience.returns is not None:
+        metrics |= critic_metrics(experience.values, experience.returns, parallel)
     return metrics
+
+
+def critic_metrics(values: Tensor, returns: Tensor, parallel: Parallel) -> dict[str, float]:
+    """How well the critic knew, before this RL step's updates, what was to come.
+
+    The explained variance is 1 - Var(returns - values) / Var(returns) over all tokens: 1 for a perfect critic, 0 for one
+    that knows the mean alone, and 0 by convention where all returns are equal.
+
+    Args:
+        values: [T] of this process.
+        returns: [T].
+        parallel: the processes to add up over.
+    """
+    exact, error = returns.double(), returns.double() - values.double()
+    count, value, *moments = parallel.reduce(
+        [float(len(exact)), float(values.double().sum())]
+        + [float(x.sum()) for x in (exact, exact.square(), error, error.square())]
+    )
+    mean, square, error_mean, error_square = (moment / count for moment in moments)
+    variance = square - mean**2
+    # Sums of squares leave a rounding where the variance is 0.
+    explained = 1 - (error_square - error_mean**2) / variance if variance > 1e-12 else 0.0
+    return {"train/critic/value": value / count, "train/critic/explained_variance": explained}
 
 
 def _per_response(experience: Experience, algorithm: Algorithm) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
 from lit_rlvr.errors import UserError
-from lit_rlvr.models.policy import Policy
+from lit_rlvr.models.body import Body
 
 
 class FSDP2Strategy(ModelParallelStrategy):
@@ -36,24 +36,24 @@ def register() -> None:
         StrategyRegistry.register("fsdp2", FSDP2Strategy, description="FSDP2 over all processes")
 
 
-def shard(policy: Policy, mesh: DeviceMesh, precision: str) -> None:
-    """Shard a policy (or reference) over the mesh: each decoder layer by itself, then what is left."""
+def shard(model: Body, mesh: DeviceMesh, precision: str) -> None:
+    """Shard a policy, reference or critic over the mesh: each decoder layer by itself, then what is left."""
     if precision == "bf16-mixed":
         rule = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
     else:
         rule = MixedPrecisionPolicy()
-    if any(p.requires_grad for p in policy.parameters()):
+    if any(p.requires_grad for p in model.parameters()):
         # The gradient of a shared prompt comes in through the keys and values, past the hook on a layer's output that
         # gathers its weights for the backward pass.
-        policy.shares_prompt = False
-    for layer in _layers(policy):
+        model.shares_prompt = False
+    for layer in _layers(model):
         fully_shard(layer, mesh=mesh, mp_policy=rule)
-    fully_shard(policy, mesh=mesh, mp_policy=rule)
+    fully_shard(model, mesh=mesh, mp_policy=rule)
 
 
-def _layers(policy: Policy) -> list[nn.Module]:
-    names = set(getattr(policy.model, "_no_split_modules", None) or ())
-    return [module for module in policy.model.modules() if type(module).__name__ in names]
+def _layers(body: Body) -> list[nn.Module]:
+    names = set(getattr(body.model, "_no_split_modules", None) or ())
+    return [module for module in body.model.modules() if type(module).__name__ in names]
 
 
 def refuse_unsupported(config: Mapping[str, Any]) -> None:
