@@ -6,7 +6,9 @@ import pytest
 import torch
 from lightning import Callback, LightningModule, Trainer
 
+from lit_rlvr.algorithms.algorithm import Algorithm
 from lit_rlvr.algorithms.grpo import GRPO
+from lit_rlvr.algorithms.ppo import PPO
 from lit_rlvr.data.datamodule import OneShotDataModule
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import StepRecord
@@ -41,13 +43,20 @@ class Watch(Callback):
         torch.testing.assert_close(answer.logprobs, expected, atol=1e-4, rtol=0)
 
 
-def _fit(repository: Path, steps: int = 3, lr: float = 1e-3, algorithm: GRPO | None = None, **settings):  # type: ignore[no-untyped-def]
+def _fit(
+    repository: Path,
+    steps: int = 3,
+    lr: float = 1e-3,
+    algorithm: Algorithm | None = None,
+    max_tokens: int = 24,
+    **settings,
+):  # type: ignore[no-untyped-def]
     module = RLVRModule(
         str(repository / "checkpoints" / "tiny-base"),
         algorithm or GRPO(),
         TransformersEngine(),
         AnswerReward(),
-        sampling=Sampling(n=8, temperature=1.0, max_tokens=24),
+        sampling=Sampling(n=8, temperature=1.0, max_tokens=max_tokens),
         optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=lr),
         **settings,
     )
@@ -96,6 +105,43 @@ def test_no_reference_without_its_term(repository: Path) -> None:
     assert module.reference is None
     assert "train/kl" not in records[0].metrics
     assert not [name for name in module.state_dict() if "reference" in name]
+
+
+def test_ppo_trains_a_critic_beside_the_policy(repository: Path) -> None:
+    algorithm = PPO(kl_coefficient=0.0, critic_warmup=2)
+    module, records = _fit(
+        repository,
+        algorithm=algorithm,
+        max_tokens=64,  # enough for an answer: without any reward there is nothing to expect
+        update=UpdateConfig(updates_per_rollout=2, epochs=2),
+        critic_optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-3),
+    )
+    assert module.reference is None
+    for record in records:
+        experience = record.experience
+        assert experience.values is not None
+        assert experience.returns is not None
+        assert len(experience.values) == len(experience.returns) == len(experience.rollouts.tokens)
+        assert set(record.metrics) <= set(METRICS)
+        assert record.metrics["rollout/logprob_diff/max"] < 1e-4
+    first, second, third = (record.metrics for record in records)
+    assert first["train/critic/value"] == 0.0  # a new critic expects nothing, and therefore explains nothing
+    assert first["train/critic/explained_variance"] == pytest.approx(0.0)
+    assert second["train/critic/value"] > 0.02
+    # Two steps of warm-up: the critic moves and the policy does not.
+    assert first["train/approx_kl"] == second["train/approx_kl"] == 0.0
+    assert third["train/approx_kl"] > 0.0
+    assert first["train/critic/grad_norm"] > 0.0
+    assert {"train/lr": 1e-3, "train/critic/lr": 1e-3}.items() <= third.items()
+    state = set(module.state_dict())
+    assert "critic.head.weight" in state
+    assert not [name for name in state if "critic" in name and "lm_head" in name]
+
+
+def test_no_critic_without_its_algorithm(repository: Path) -> None:
+    module, records = _fit(repository, steps=1)
+    assert module.critic is None
+    assert not [name for name in records[0].metrics if "critic" in name]
 
 
 def test_learning_rate_zero_changes_nothing(repository: Path) -> None:

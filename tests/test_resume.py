@@ -81,6 +81,17 @@ def test_resumed_equals_uninterrupted(whole: Path, repository: Path, tmp_path: P
     assert_same_run(whole, resumed)
 
 
+def test_resumed_ppo_equals_uninterrupted(repository: Path, tmp_path: Path) -> None:
+    ppo = ["--model.algorithm", "PPO", "--model.algorithm.init_args.critic_warmup", "2", "--model.update.epochs", "2"]
+    whole = run(repository, tmp_path / "whole", 4, *ppo)
+    checkpoint = whole / "checkpoints" / "rl_step=1.ckpt"  # in the middle of the warm-up
+    resumed = run(repository, tmp_path / "resumed", 4, *ppo, "--ckpt_path", str(checkpoint))
+    assert_same_run(whole, resumed)
+    states = end_state(whole)
+    assert len(states["optimizer_states"]) == 2
+    assert states["state_dict"]["critic.head.weight"].abs().max() > 0
+
+
 def test_killed_and_resumed_equals_uninterrupted(whole: Path, repository: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
         command(tmp_path / "killed", 6),

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 
+@pytest.mark.parametrize("algorithm", ["GRPO", "PPO"])
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
-def test_fit_on_two_processes(strategy: str, repository: Path, tmp_path: Path) -> None:
+def test_fit_on_two_processes(strategy: str, algorithm: str, repository: Path, tmp_path: Path) -> None:
     line = [
         sys.executable, "-m", "lit_rlvr.cli", "fit", "--config", "configs/tiny.yaml",
-        "--trainer.strategy", strategy, "--trainer.devices", "2",
+        "--model.algorithm", algorithm, "--trainer.strategy", strategy, "--trainer.devices", "2",
         "--model.sampling.max_tokens", "16", "--data.rows", "4", "--data.rl_steps", "2", "--data.source", "tiny-pool",
         "--evaluation.every_n_rl_steps", "1", "--evaluation.endpoint_plans", "[]",
         "--evaluation.plans", '[{"benchmark": "tiny500", "limit": 9, "max_tokens": 8}]',
@@ -36,6 +37,7 @@ def test_fit_on_two_processes(strategy: str, repository: Path, tmp_path: Path) -
     assert sum(map(len, history.values())) == 8  # 4 different problems in each of 2 steps, from both ranks
     state = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     assert int(state["rl_step"]) == 2
+    assert any(name.startswith("critic.") for name in state) == (algorithm == "PPO")
     exported = __import__("transformers").AutoModelForCausalLM.from_pretrained(run / "policy")
     for name, value in exported.named_parameters():
         assert torch.equal(value, state[f"policy.model.{name}"]), name

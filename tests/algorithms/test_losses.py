@@ -1,9 +1,18 @@
 """Losses against hand-made arrays, and their gradients against the written formula in float64."""
 
+import math
+
 import pytest
 import torch
 
-from lit_rlvr.algorithms.losses import KL_LIMIT, clipped_policy_loss, kl_penalty
+from lit_rlvr.algorithms.losses import (
+    KL_LIMIT,
+    cispo_loss,
+    clipped_policy_loss,
+    clipped_value_loss,
+    gspo_loss,
+    kl_penalty,
+)
 
 
 def test_clipped_loss_by_hand() -> None:
@@ -86,3 +95,62 @@ def test_k3_by_finite_differences() -> None:
     reference = -torch.rand(12, dtype=torch.float64, generator=generator)
     policy = (-torch.rand(12, dtype=torch.float64, generator=generator)).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: kl_penalty(x, reference, "k3"), (policy,))
+
+
+def test_gspo_by_hand() -> None:
+    # Response 0: log-ratios .2 and -.1, mean .05; response 1: log-ratio -.4. Clip to [0.8, 1.02].
+    #   s_0 = e^.05 = 1.0513, above 1.02 with a positive advantage: clipped; s_1 = e^-.4 = .6703, below .8 with a negative
+    #   advantage: clipped, value .8.
+    old = torch.zeros(3, dtype=torch.float64)
+    new = torch.tensor([0.2, -0.1, -0.4], dtype=torch.float64).requires_grad_()
+    responses = torch.tensor([0, 0, 1])
+    loss, clipped = gspo_loss(new, old, torch.tensor([1.0, 1.0, -1.0], dtype=torch.float64), responses, 0.2, 0.02)
+    torch.testing.assert_close(loss.detach(), torch.tensor([-1.02, -1.02, 0.8], dtype=torch.float64))
+    assert clipped.tolist() == [True, True, True]
+    # Free, each token has the ratio of its response, and its own gradient.
+    loss, clipped = gspo_loss(new, old, torch.tensor([2.0, 2.0, -1.0], dtype=torch.float64), responses, 0.5, 0.5)
+    (gradient,) = torch.autograd.grad(loss.sum(), new)
+    expected = torch.tensor([-2 * math.exp(0.05), -2 * math.exp(0.05), math.exp(-0.4)], dtype=torch.float64)
+    torch.testing.assert_close(loss.detach(), expected)
+    torch.testing.assert_close(gradient, expected)
+    assert not clipped.any()
+
+
+def test_gspo_with_the_mean_over_each_response_is_the_gradient_of_its_paper() -> None:
+    """Equation 5: the mean over responses of s_i A_i, s_i the exponential of the mean log-ratio."""
+    generator = torch.Generator().manual_seed(2)
+    old = torch.randn(7, dtype=torch.float64, generator=generator)
+    new = (old + 0.1 * torch.randn(7, dtype=torch.float64, generator=generator)).requires_grad_()
+    lengths = torch.tensor([3, 4])
+    responses = torch.arange(2).repeat_interleave(lengths)
+    advantages = torch.tensor([0.7, -1.3], dtype=torch.float64)
+    loss, _ = gspo_loss(new, old, advantages[responses], responses, 0.9, 9.0)
+    ours = torch.autograd.grad((loss / lengths[responses]).sum() / 2, new)
+    objective = torch.stack(
+        [-a * (n - o).mean().exp() for a, n, o in zip(advantages, new.split([3, 4]), old.split([3, 4]), strict=True)]
+    ).mean()
+    torch.testing.assert_close(ours, torch.autograd.grad(objective, new))
+
+
+def test_cispo_by_hand() -> None:
+    # Ratios 2, 2, 1/2 with advantages +1, -1, +1; weights clipped to [0.8, 1.3]: 1.3, 1.3, .8; loss -weight * A * log pi.
+    new = torch.tensor([2.0, 2.0, 0.5], dtype=torch.float64).log().requires_grad_()
+    advantages = torch.tensor([1.0, -1.0, 1.0], dtype=torch.float64)
+    loss, clipped = cispo_loss(new, torch.zeros(3, dtype=torch.float64), advantages, 0.2, 0.3)
+    log2 = math.log(2)
+    torch.testing.assert_close(loss.detach(), torch.tensor([-1.3 * log2, 1.3 * log2, 0.8 * log2], dtype=torch.float64))
+    assert clipped.tolist() == [True, True, True]
+    # Bounded tokens go on teaching: PPO's gradient would be 0 at the first.
+    (gradient,) = torch.autograd.grad(loss.sum(), new)
+    torch.testing.assert_close(gradient, torch.tensor([-1.3, 1.3, -0.8], dtype=torch.float64))
+
+
+def test_value_loss_by_hand() -> None:
+    # old 0, returns 1, clip .2. Value .5: free .125, held at .2: .32 -> clipped. Value -.5: free 1.125, held at -.2: .72 ->
+    # free. Value .1: within the bound, .405.
+    values = torch.tensor([0.5, -0.5, 0.1], dtype=torch.float64).requires_grad_()
+    loss, clipped = clipped_value_loss(values, torch.zeros(3), torch.ones(3), 0.2)
+    torch.testing.assert_close(loss.detach(), torch.tensor([0.32, 1.125, 0.405], dtype=torch.float64))
+    assert clipped.tolist() == [True, False, False]
+    (gradient,) = torch.autograd.grad(loss.sum(), values)
+    torch.testing.assert_close(gradient, torch.tensor([0.0, -1.5, -0.9], dtype=torch.float64))

@@ -11,7 +11,7 @@ from lit_rlvr.algorithms.grpo import GRPO
 from lit_rlvr.experience import Experience
 from lit_rlvr.rewards.verdict import Kind, Verdict
 from lit_rlvr.training.parallel import Parallel
-from lit_rlvr.training.step_metrics import Clock, step_metrics
+from lit_rlvr.training.step_metrics import Clock, critic_metrics, step_metrics
 from lit_rlvr.training.update import UpdateSums
 from tests.builders import rollouts_of
 
@@ -47,3 +47,18 @@ def test_shares_of_verdicts_over_two_processes(tmp_path: Path) -> None:
     expected = {f"verdict/{kind}": pytest.approx(count / 12) for kind, count in twelfths.items()}
     for rank in range(2):
         assert json.loads((tmp_path / f"out{rank}.json").read_text()) == expected
+
+
+def test_explained_variance_by_hand() -> None:
+    parallel = Parallel(None, torch.device("cpu"))  # type: ignore[arg-type]  # the strategy plays no part in adding up
+    returns = torch.tensor([0.0, 0.0, 1.0, 1.0])  # variance 1/4
+    # errors 0, -.5, 0, .5: mean 0, variance 1/8
+    half = critic_metrics(torch.tensor([0.0, 0.5, 1.0, 0.5]), returns, parallel)
+    assert half["train/critic/explained_variance"] == pytest.approx(0.5)
+    assert half["train/critic/value"] == pytest.approx(0.5)
+    # A constant is no knowledge, whichever it is; equal returns leave nothing to know.
+    assert critic_metrics(torch.full((4,), 7.0), returns, parallel)["train/critic/explained_variance"] == pytest.approx(
+        0
+    )
+    equal = critic_metrics(torch.tensor([0.1, 0.2, 0.3, 0.4]), torch.full((4,), 0.7), parallel)
+    assert equal["train/critic/explained_variance"] == 0.0

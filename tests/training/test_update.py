@@ -7,13 +7,15 @@ import pytest
 import torch
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
+from lit_rlvr.algorithms.aggregation import Aggregation
 from lit_rlvr.algorithms.grpo import GRPO
 from lit_rlvr.errors import UserError
-from lit_rlvr.experience import Experience
+from lit_rlvr.experience import Experience, Rollouts
 from lit_rlvr.models.policy import Policy, frozen
 from lit_rlvr.rewards.verdict import Kind, Verdict
+from lit_rlvr.rollout.engine import Sampling
 from lit_rlvr.training.parallel import Parallel
-from lit_rlvr.training.update import UpdateConfig, score, update
+from lit_rlvr.training.update import Learners, UpdateConfig, UpdateSums, score, update
 from tests.builders import random_model, rollouts_of
 
 PARALLEL = Parallel(SingleDeviceStrategy(torch.device("cpu")), torch.device("cpu"))
@@ -23,10 +25,26 @@ RESPONSES = [[8, 9, 10, 1], [11], [12, 13, 14, 15, 16, 17, 1], [9, 9], [20, 21, 
 
 def _experience(rewards: list[float], stopped: list[bool] | None = None, policy: Policy | None = None) -> Experience:
     rollouts = rollouts_of([PROMPT], RESPONSES, n=6, stopped=stopped)
-    advantages = GRPO().advantages(rollouts, torch.tensor(rewards))
     verdicts = tuple(Verdict(Kind.RIGHT if r else Kind.WRONG, "1") for r in rewards)
-    reference = None if policy is None else score(policy, rollouts, 1.0, 1000, PARALLEL)
-    return Experience(rollouts, verdicts, torch.tensor(rewards), advantages, reference_logprobs=reference)
+    reference = None if policy is None else _score(policy, rollouts)
+    return GRPO().advantages(Experience(rollouts, verdicts, torch.tensor(rewards), reference_logprobs=reference))
+
+
+def _score(policy: Policy, rollouts: Rollouts, temperature: float = 1.0, budget: int = 1000) -> torch.Tensor:
+    return score(lambda batch: policy(batch, temperature)[0], policy.shares_prompt, rollouts, budget, PARALLEL)
+
+
+def _update(
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    algorithm: GRPO,
+    experience: Experience,
+    config: UpdateConfig,
+    temperature: float = 1.0,
+) -> UpdateSums:
+    sampling = Sampling(temperature=temperature, max_tokens=8)
+    learners = Learners(policy, optimizer)
+    return update(learners, algorithm, experience, sampling, config, PARALLEL, torch.Tensor.backward)
 
 
 def _gradient(config: UpdateConfig, experience: Experience, algorithm: GRPO, policy: Policy) -> list[torch.Tensor]:
@@ -37,9 +55,7 @@ def _gradient(config: UpdateConfig, experience: Experience, algorithm: GRPO, pol
         def step(self, closure: Any = None) -> None:
             seen.extend(p.grad.clone() for p in policy.parameters() if p.grad is not None)
 
-    update(
-        policy, Spy(policy.parameters(), lr=0.0), algorithm, experience, 1.0, config, PARALLEL, torch.Tensor.backward
-    )
+    _update(policy, Spy(policy.parameters(), lr=0.0), algorithm, experience, config)
     return seen
 
 
@@ -47,12 +63,20 @@ NO_CLIP = 1e9
 
 
 @pytest.mark.parametrize("budget", [1, 9, 14, 30])
-def test_any_cut_gives_the_same_gradient_with_token_mean(budget: int) -> None:
+@pytest.mark.parametrize("aggregation", ["token-mean", "sequence-mean", "constant"])
+def test_any_cut_gives_the_same_gradient(aggregation: Aggregation, budget: int) -> None:
     policy = Policy(random_model(dtype=torch.float64), 48)
     experience = _experience([1, 0, 0, 1, 0, 1], policy=frozen(Policy(random_model("qwen2", dtype=torch.float64), 48)))
     algorithm = GRPO(kl_coefficient=0.1, entropy_coefficient=0.05)
-    whole = _gradient(UpdateConfig(micro_batch_tokens=10_000, max_grad_norm=NO_CLIP), experience, algorithm, policy)
-    cut = _gradient(UpdateConfig(micro_batch_tokens=budget, max_grad_norm=NO_CLIP), experience, algorithm, policy)
+    whole, cut = (
+        _gradient(
+            UpdateConfig(micro_batch_tokens=tokens, aggregation=aggregation, max_grad_norm=NO_CLIP),
+            experience,
+            algorithm,
+            policy,
+        )
+        for tokens in (10_000, budget)
+    )
     for a, b in zip(whole, cut, strict=True):
         assert (a - b).norm() <= 1e-6 * a.norm().clamp(min=1e-12)
 
@@ -99,19 +123,10 @@ def _train(config: UpdateConfig, autocast: bool = False, lr: float = 0.3) -> tup
     policy = Policy(random_model(), 48)
     experience = _experience([1, 0, 0, 1, 0, 1])
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        if config.updates_per_rollout > 1:
-            old = score(policy, experience.rollouts, 1.0, 1000, PARALLEL)
-            experience = replace(experience, old_logprobs=old)
-        out = update(
-            policy,
-            torch.optim.SGD(policy.parameters(), lr=lr),
-            GRPO(kl_coefficient=0),
-            experience,
-            1.0,
-            config,
-            PARALLEL,
-            torch.Tensor.backward,
-        )
+        if config.optimizer_steps > 1:
+            experience = replace(experience, old_logprobs=_score(policy, experience.rollouts))
+        optimizer = torch.optim.SGD(policy.parameters(), lr=lr)
+        out = _update(policy, optimizer, GRPO(kl_coefficient=0), experience, config)
     return policy, out.sums
 
 
@@ -121,6 +136,18 @@ def test_several_updates_change_the_ratio() -> None:
     _, thrice = _train(UpdateConfig(updates_per_rollout=3))
     assert once["train/approx_kl"] == 0
     assert thrice["train/approx_kl"] > 1e-4
+
+
+def test_epochs_go_through_the_same_mini_batches_again() -> None:
+    policy, once = _train(UpdateConfig(updates_per_rollout=2))
+    again, twice = _train(UpdateConfig(updates_per_rollout=2, epochs=2))
+    assert twice["train/approx_kl"] > once["train/approx_kl"]  # the second pass is further from the old policy
+    experience = _experience([1, 0, 0, 1, 0, 1])
+    experience = replace(experience, old_logprobs=_score(Policy(random_model(), 48), experience.rollouts))
+    optimizer = torch.optim.SGD(policy.parameters(), lr=0.3)
+    _update(policy, optimizer, GRPO(kl_coefficient=0), experience, UpdateConfig(updates_per_rollout=2))
+    for a, b in zip(policy.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
 
 
 def test_autocast_sees_every_update() -> None:
@@ -134,11 +161,10 @@ def test_autocast_sees_every_update() -> None:
 def test_score_equals_the_training_forward() -> None:
     policy = Policy(random_model(), 48)
     experience = _experience([1, 0, 0, 1, 0, 1])
-    before = score(policy, experience.rollouts, 0.6, 12, PARALLEL)
-    out = update(
-        policy, torch.optim.SGD(policy.parameters(), lr=0.1), GRPO(kl_coefficient=0), experience, 0.6,
-        UpdateConfig(micro_batch_tokens=30), PARALLEL, torch.Tensor.backward,
-    )  # fmt: skip
+    before = _score(policy, experience.rollouts, 0.6, 12)
+    optimizer = torch.optim.SGD(policy.parameters(), lr=0.1)
+    config = UpdateConfig(micro_batch_tokens=30)
+    out = _update(policy, optimizer, GRPO(kl_coefficient=0), experience, config, temperature=0.6)
     torch.testing.assert_close(out.logprobs, before, atol=1e-5, rtol=0)
 
 
@@ -154,6 +180,7 @@ def test_gradient_norm_is_clipped() -> None:
     ("wrong", "key"),
     [
         ({"updates_per_rollout": 0}, "updates_per_rollout"),
+        ({"epochs": 0}, "epochs"),
         ({"micro_batch_tokens": 0}, "micro_batch_tokens"),
         ({"max_grad_norm": 0}, "max_grad_norm"),
     ],
