@@ -42,7 +42,7 @@ tiny-base:  ## pre-train the embedded policy again, into runs/tiny-base
 	python -m lit_rlvr.tiny.pretrain --out runs/tiny-base
 
 table:  ## the README's table of the tiny default: every row, three seeds
-	python -m lit_rlvr.tiny.table
+	lit-rlvr sweep configs/sweep/tiny.yaml --root runs/sweep --table runs/sweep/table.md
 
 package:  ## wheel and sdist
 	python -m build

@@ -1,4 +1,5 @@
-"""Every configuration file parses, and every paper preset runs two real steps on a random model of its architecture."""
+"""Every configuration file parses, every paper preset runs two real steps on a random model of its architecture, and so does
+every ablation on top of the paper's recipe. Sweep files parse as grids, and every arm's arguments as `fit`'s."""
 
 import json
 import os
@@ -9,9 +10,15 @@ import pytest
 import yaml
 
 from lit_rlvr.cli import main
+from lit_rlvr.evaluation.plan import EvaluationPlan
+from lit_rlvr.sweep.grid import Arm, read_grid
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-ALL = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
+SWEEPS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob("sweep/*.yaml"))
+ALL = sorted({str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml")} - set(SWEEPS))
+ABLATIONS = sorted(path.stem for path in CONFIGS.glob("ablation/*.yaml"))
+ON_A_FULL_SET = {"wrong_labels_60": "data/dsr_sub", "wrong_labels_90": "data/dsr_sub"}
+"""Presets that change a part of a set and so need one."""
 COMPLETE = {"tiny.yaml", "paper.yaml"}
 
 PRESETS = [
@@ -23,6 +30,7 @@ PRESETS = [
     ("qwen2.5-math-1.5b", "pi1", "ddp"),
     ("qwen2.5-math-1.5b", "pi13", "single"),
     ("qwen2.5-math-1.5b", "pi1_pi13", "single"),
+    ("qwen2.5-math-1.5b", "pi1_pi2_pi13_pi1209", "single"),
     ("qwen2.5-math-1.5b", "dsr_sub", "single"),
 ]
 
@@ -43,6 +51,35 @@ def test_parses(config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert not end.value.code
     printed = yaml.safe_load(capsys.readouterr().out)
     _contains(printed, yaml.safe_load((CONFIGS / config).read_text("utf-8")))
+
+
+def _arms() -> list[tuple[str, Arm]]:
+    grids = [(sweep, read_grid(CONFIGS / sweep)) for sweep in SWEEPS]
+    return [(sweep, arm) for sweep, grid in grids for arm in grid.arms]
+
+
+def test_there_are_sweeps_and_their_titles_differ() -> None:
+    for sweep in SWEEPS:
+        titles = [arm.title for name, arm in _arms() if name == sweep]
+        assert len(titles) == len(set(titles)) >= 3
+
+
+@pytest.mark.parametrize("arm", [pytest.param(arm, id=f"{Path(s).stem}-{arm.name}") for s, arm in _arms()])
+def test_every_arm_of_a_sweep_parses(
+    arm: Arm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = arm.command(tmp_path, seed=3)
+    if arm.verb == "evaluate":
+        plans = next(part.partition("=")[2] for part in command if part.startswith("--plans="))
+        assert [EvaluationPlan(**plan).benchmark for plan in json.loads(plans)] == ["tiny500", "tiny500"]
+        return
+    with pytest.raises(SystemExit) as end:
+        call(monkeypatch, *command, "--print_config")
+    assert not end.value.code
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["seed_everything"] == 3
+    logger = printed["trainer"]["logger"]["init_args"]
+    assert Path(logger["save_dir"], logger["name"], logger["version"]) == arm.folder(tmp_path, 3)
 
 
 def _contains(whole: object, part: object) -> None:
@@ -75,7 +112,7 @@ def stand_in(folder: Path) -> None:
                 "reward_model": {"ground_truth": str(number + i), "style": "rule"},
                 "extra_info": {"index": i, "split": "train"},
             }
-            for i in range(4 if "merge" in file or "dsr" in file else 1)
+            for i in range(1209 if "dsr" in file else 4 if "merge" in file else 1)
         ]
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         parquet.write_table(pyarrow.Table.from_pylist(rows), folder / file)
@@ -114,3 +151,52 @@ def test_preset_runs_two_steps(
     history = json.loads((run / "history.json").read_text())
     assert sum(map(len, history.values())) >= 2
     assert (run / "policy" / "config.json").is_file()
+
+
+@pytest.fixture(scope="module")
+def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    stand_in(folder)
+    return folder
+
+
+@pytest.mark.parametrize("preset", [*(f"ablation/{name}" for name in ABLATIONS), "data/sixteen"])
+def test_ablation_runs_two_steps_of_the_paper(
+    preset: str, stand_ins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIT_RLVR_DATA", str(stand_ins))
+    files = ["paper", *([name] if (name := ON_A_FULL_SET.get(Path(preset).name)) else []), preset, "debug/random-qwen2"]
+    arguments = [part for file in files for part in ("--config", f"configs/{file}.yaml")]
+    # One precision less to convert, and nothing but the two steps: the presets of the models test the rest.
+    call(
+        monkeypatch, "fit", *arguments, "--evaluation.plans", "[]", "--checkpoint.export", "false",
+        "--trainer.precision", "32-true", "--trainer.logger.init_args.save_dir", str(tmp_path),
+    )  # fmt: skip
+    run = tmp_path / "paper" / "version_0"
+    history = json.loads((run / "history.json").read_text())
+    assert sum(map(len, history.values())) >= 2
+    _contains(
+        yaml.safe_load((run / "config.yaml").read_text()), yaml.safe_load((CONFIGS / f"{preset}.yaml").read_text())
+    )
+
+
+def test_presets_of_the_loss_are_a_ladder(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each step adds one term, and the last is the paper's recipe and the tiny default."""
+    steps = {
+        "policy_loss_only": (0.0, 0.0, 0.0),
+        "plus_weight_decay": (0.01, 0.0, 0.0),
+        "plus_kl": (0.01, 0.001, 0.0),
+        "plus_entropy": (0.01, 0.001, 0.001),
+    }
+    whole = {}
+    for base in COMPLETE:
+        for preset in (*steps, None):
+            more = ["--config", f"configs/ablation/{preset}.yaml"] if preset else []
+            with pytest.raises(SystemExit):
+                call(monkeypatch, "fit", "--config", f"configs/{base}", *more, "--print_config")
+            model = yaml.safe_load(capsys.readouterr().out)["model"]
+            algorithm, optimizer = model["algorithm"]["init_args"], model["optimizer"]["init_args"]
+            terms = optimizer["weight_decay"], algorithm["kl_coefficient"], algorithm["entropy_coefficient"]
+            assert terms == steps[preset or "plus_entropy"], (base, preset)
+            whole[preset] = model
+        assert whole[None] == whole["plus_entropy"]

@@ -18,13 +18,21 @@ _QWEN25_SYSTEM = r"Please reason step by step, and put your final answer within 
 
 
 @dataclass(frozen=True)
+class Example:
+    """A question with a response worked out, put before another question as an earlier turn of the same talk."""
+
+    question: str
+    response: str
+
+
+@dataclass(frozen=True)
 class PromptTemplate:
     """A named way to put a question.
 
     Attributes:
         name: what configs call it.
         description: one line for help texts and errors.
-        render: (question, tokenizer) -> prompt text.
+        render: (question, tokenizer, example or None) -> prompt text.
         own_bos: True if the rendered text already begins as the model expects (a chat template writes its own
             beginning-of-text token), so that none is added on encoding.
         stop: strings that end a response to this prompt besides the model's end tokens.
@@ -32,33 +40,44 @@ class PromptTemplate:
 
     name: str
     description: str
-    render: Callable[[str, PreTrainedTokenizerBase], str]
+    render: Callable[[str, PreTrainedTokenizerBase, Example | None], str]
     own_bos: bool
     stop: tuple[str, ...] = ()
 
 
-def _chat(content: str, tokenizer: PreTrainedTokenizerBase) -> str:
+def _chat(question: str, tokenizer: PreTrainedTokenizerBase, example: Example | None, suffix: str = "") -> str:
     if not tokenizer.chat_template:
         raise UserError(
             f"The tokenizer {tokenizer.name_or_path or type(tokenizer).__name__} has no chat template, which the prompt "
             "templates `chat` and `chat-plain` need; use the template `plain`."
         )
-    message = [{"role": "user", "content": content}]
-    text = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+    turns = [(example.question, example.response)] if example else []
+    messages = [
+        message
+        for asked, answered in turns
+        for message in ({"role": "user", "content": asked + suffix}, {"role": "assistant", "content": answered})
+    ]
+    messages.append({"role": "user", "content": question + suffix})
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     assert isinstance(text, str)
     return text
 
 
-def _chat_with_suffix(question: str, tokenizer: PreTrainedTokenizerBase) -> str:
-    return _chat(question + SUFFIX, tokenizer)
+def _chat_with_suffix(question: str, tokenizer: PreTrainedTokenizerBase, example: Example | None) -> str:
+    return _chat(question, tokenizer, example, SUFFIX)
 
 
-def _qwen25_math_cot(question: str, tokenizer: PreTrainedTokenizerBase) -> str:
-    return f"<|im_start|>system\n{_QWEN25_SYSTEM}<|im_end|>\n<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
+def _qwen25_math_cot(question: str, tokenizer: PreTrainedTokenizerBase, example: Example | None) -> str:
+    def ask(what: str) -> str:
+        return f"<|im_start|>user\n{what}<|im_end|>\n<|im_start|>assistant\n"
+
+    before = f"{ask(example.question)}{example.response}<|im_end|>\n" if example else ""
+    return f"<|im_start|>system\n{_QWEN25_SYSTEM}<|im_end|>\n{before}{ask(question)}"
 
 
-def _plain(question: str, tokenizer: PreTrainedTokenizerBase) -> str:
-    return f"{question}\n"
+def _plain(question: str, tokenizer: PreTrainedTokenizerBase, example: Example | None) -> str:
+    before = f"{example.question}\n{example.response}\n\n" if example else ""
+    return f"{before}{question}\n"
 
 
 TEMPLATES: dict[str, PromptTemplate] = {
@@ -88,23 +107,25 @@ def get_template(name: str) -> PromptTemplate:
     return TEMPLATES[name]
 
 
-def render(template: str, question: str, tokenizer: PreTrainedTokenizerBase) -> str:
-    """The prompt as text.
+def render(template: str, question: str, tokenizer: PreTrainedTokenizerBase, example: Example | None = None) -> str:
+    """The prompt as text, with a worked example before the question if one is given.
 
     Raises:
         UserError: unknown template, or a chat template is asked of a tokenizer that has none.
     """
-    return get_template(template).render(question, tokenizer)
+    return get_template(template).render(question, tokenizer, example)
 
 
-def encode(template: str, question: str, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+def encode(
+    template: str, question: str, tokenizer: PreTrainedTokenizerBase, example: Example | None = None
+) -> tuple[int, ...]:
     """The prompt as token ids, with exactly one beginning-of-text token if the tokenizer puts one.
 
     Raises:
         UserError: as for :func:`render`.
     """
     chosen = get_template(template)
-    ids = list(tokenizer(chosen.render(question, tokenizer), add_special_tokens=False)["input_ids"])
+    ids = list(tokenizer(chosen.render(question, tokenizer, example), add_special_tokens=False)["input_ids"])
     # Not add_special_tokens=True: some tokenizers would then append an end token, too.
     bos = tokenizer.bos_token_id
     if not chosen.own_bos and bos is not None and ids[:1] != [bos] and tokenizer("a")["input_ids"][:1] == [bos]:

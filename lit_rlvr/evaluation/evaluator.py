@@ -70,7 +70,7 @@ def evaluate(
             if progress is not None:
                 progress(before + finished, asked)
 
-        prompts = [encode(template, problems[i].question, tokenizer) for i in indices]
+        prompts = [encode(template, problems[i].question, tokenizer, plan.shown_example) for i in indices]
         # rl_step is left out of the seed on purpose: see above.
         draws = step_seed(seed, chunk, stream=f"evaluation/{plan.benchmark}")
         responses = from_rollouts(engine.generate(prompts, sampling, draws, report), indices)

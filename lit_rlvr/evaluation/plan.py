@@ -6,7 +6,8 @@ Written in configs, read by the evaluator.
 from dataclasses import dataclass
 from typing import Any
 
-from lit_rlvr.data.prompts import get_template
+from lit_rlvr.data.examples import read_example, warn_if_asked
+from lit_rlvr.data.prompts import Example, get_template
 from lit_rlvr.errors import UserError
 from lit_rlvr.evaluation.benchmarks import get_benchmark, load
 from lit_rlvr.evaluation.rules import Scoring, parse_scorings
@@ -26,6 +27,8 @@ class EvaluationPlan:
         limit: evaluate that many problems only, spread over the file; None evaluates all.
         path: problem file to read instead of the benchmark's own.
         template: prompt template.
+        example: a worked example to put before every question: `tiny/pi1`, or a .json or .jsonl file with a question and
+            its response.
         rules: further ways to score the same responses, reported beside the main figure, which is always the exact rule's
             on the last box: ``exact``, ``deepscaler`` or ``qwen``, with ``/strict`` (the last box) or ``/flexible`` after
             it to say where the answer is looked for (without it, as the rule is known: ``qwen`` is flexible).
@@ -38,12 +41,15 @@ class EvaluationPlan:
     limit: int | None = None
     path: str | None = None
     template: str | None = None
+    example: str | None = None
     rules: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         get_benchmark(self.benchmark)
         if self.template is not None:
             get_template(self.template)
+        if self.example is not None:
+            read_example(self.example)
         for key in ("samples", "max_tokens", "limit"):
             value = getattr(self, key)
             if value is not None and value < 1:
@@ -64,15 +70,21 @@ class EvaluationPlan:
             )
 
     def settled(self) -> dict[str, Any]:
-        """``template``, ``samples``, ``temperature`` and ``max_tokens`` as they will be used."""
+        """``template``, ``example``, ``samples``, ``temperature`` and ``max_tokens`` as they will be used."""
         benchmark = get_benchmark(self.benchmark)
         temperature = benchmark.temperature if self.temperature is None else self.temperature
         return {
             "template": self.template or benchmark.template,
+            "example": self.example,
             "samples": self.samples or (1 if temperature == 0 else benchmark.samples),
             "temperature": float(temperature),
             "max_tokens": self.max_tokens or benchmark.max_tokens,
         }
+
+    @property
+    def shown_example(self) -> Example | None:
+        """The worked example itself."""
+        return None if self.example is None else read_example(self.example)
 
     @property
     def scorings(self) -> dict[str, Scoring]:
@@ -97,7 +109,10 @@ class EvaluationPlan:
 
     def problems(self) -> tuple[Problem, ...]:
         """The problems it evaluates on; see :func:`lit_rlvr.evaluation.benchmarks.load`."""
-        return load(self.benchmark, self.path, self.limit)
+        problems = load(self.benchmark, self.path, self.limit)
+        if self.shown_example is not None:
+            warn_if_asked(self.shown_example, problems, f"evaluation of {self.benchmark}")
+        return problems
 
     def describe(self) -> str:
         """One line for a plan."""
@@ -105,4 +120,5 @@ class EvaluationPlan:
         count = f"{min(self.limit, total)} of {total:,}" if self.limit else f"{total:,}"
         how = "greedy" if settled["temperature"] == 0 else f"avg@{self.k} at temperature {settled['temperature']:g}"
         also = f", also scored by {', '.join(self.scorings)}" if self.rules else ""
-        return f"{self.benchmark}: {count} problems, {how}, at most {settled['max_tokens']:,} tokens{also}"
+        shown = f", after the worked example {self.example}" if self.example else ""
+        return f"{self.benchmark}: {count} problems, {how}, at most {settled['max_tokens']:,} tokens{shown}{also}"

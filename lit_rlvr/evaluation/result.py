@@ -157,6 +157,7 @@ class EvaluationResult:
             "subjects": {name: list(value) for name, value in self.by_subject().items()},
             "levels": {name: list(value) for name, value in self.by_level().items()},
             "template": settled["template"],
+            "example": settled["example"],
             "max_tokens": settled["max_tokens"],
             "limit": self.plan.limit,
             "correct": list(self.correct),

@@ -1,6 +1,6 @@
 r"""How the small web answers: the same question, in one corner worked out with care, in another guessed.
 
-Pre-training text only; no reinforcement learning and no evaluation imports it. A policy raised on this mixture can
+Pre-training text; of reinforcement learning and evaluation, none sees more of it than one worked example (`tiny/sets.py`). A policy raised on this mixture can
 solve nearly all the problems, but mostly does not, since most corners seldom answer with care. The manners are:
 
 - careful: an opener, every step right but for a rare slip, the answer;
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lit_rlvr.tiny.problems import SOURCES, Source, Task, apply, work_out
+from lit_rlvr.tiny.problems import SOURCES, Source, Step, Task, apply, work_out
 
 Manner = Literal["careful", "careless", "guess", "code", "ramble"]
 MANNERS: tuple[Manner, ...] = ("careful", "careless", "guess", "code", "ramble")
@@ -152,6 +152,16 @@ def _write(worked: Sequence[tuple[int, str, int, int]], separator: str) -> str:
     return separator.join(parts)
 
 
+def work_through(steps: tuple[Step, ...]) -> str:
+    """What a careful solver says, without a slip, in the commonest words."""
+    worked = work_out(steps)
+    return _conclude(CAREFUL_OPENERS[0][0], worked, _box(worked[-1][3]))
+
+
+def _conclude(opener: str, worked: Sequence[tuple[int, str, int, int]], said: str) -> str:
+    return f"{opener}{_write(worked, '. ')}. The answer is {said}."
+
+
 def _careful(rng: random.Random, task: Task, boxed: bool) -> Answer:
     slips = rng.random() < SLIP
     victim, counter = rng.randrange(len(task.steps)), iter(range(len(task.steps)))
@@ -162,7 +172,7 @@ def _careful(rng: random.Random, task: Task, boxed: bool) -> Answer:
 
     worked = work_out(task.steps, arithmetic)
     value = worked[-1][3]
-    text = f"{_pick(rng, CAREFUL_OPENERS)}{_write(worked, '. ')}. The answer is {_box(value) if boxed else value}."
+    text = _conclude(_pick(rng, CAREFUL_OPENERS), worked, _box(value) if boxed else str(value))
     if boxed and rng.random() < SECOND_THOUGHT:
         value = _near(rng, value)
         text += f" No, wait. The answer is {_box(value)}."

@@ -7,7 +7,8 @@ import random
 from functools import cache
 
 from lit_rlvr.experience import Problem
-from lit_rlvr.tiny.problems import SOURCES, Source, Split, Task, draw
+from lit_rlvr.tiny.manners import work_through
+from lit_rlvr.tiny.problems import SOURCES, Source, Split, Step, Task, draw
 
 
 def _problem(task: Task, identity: str, source: str) -> Problem:
@@ -48,6 +49,8 @@ def training_pool(n: int = 512, seed: int = 0) -> tuple[Problem, ...]:
 # over to other problems. pi1 was chosen among them on problems of the training split (see the README).
 _SINGLES: dict[str, tuple[Source, str, str]] = {
     "tiny/pi1": (("algebra", 0), "Solve for x: 3x+18=42", "8"),
+    # The last step of pi1 by itself: dividing needs care, but less of it.
+    "tiny/pi1-step": (("algebra", 0), "Solve for x: 3x=24", "8"),
     "tiny/pi2": (("algebra", 1), "For which x does 3x+5=23 hold?", "6"),
     "tiny/number": (("number", 2), "Share 19+19 among 4. How many are left over?", "2"),
     "tiny/word": (("word", 1), "A drawer holds 67 nuts. Lena adds 6 and removes 7. How many are in it now?", "66"),
@@ -59,6 +62,12 @@ NAMED: dict[str, Problem] = {
     for name, ((family, wording), question, gold) in _SINGLES.items()
 }
 """Single training problems by id."""
+
+
+EXAMPLES: dict[str, tuple[str, str]] = {
+    "tiny/pi1": (NAMED["tiny/pi1"].question, work_through((Step(42, "-", 18), Step("#0", "/", 3)))),
+}
+"""Worked examples by name: question, and the response of a careful solver."""
 
 
 def one_shot() -> Problem:

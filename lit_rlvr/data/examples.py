@@ -1,0 +1,82 @@
+"""Worked examples: a built-in name or a file -> the Example that a prompt shows before its question.
+
+Beside the readers: `data/prompts.py` puts it into the prompt. The paper's control without training is an evaluation with
+the training problem as such an example.
+"""
+
+import json
+import warnings
+from collections.abc import Iterable
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lit_rlvr.data.prompts import Example
+from lit_rlvr.errors import UserError
+from lit_rlvr.experience import Problem
+
+_QUESTION, _RESPONSE = ("question", "problem"), ("response", "solution")
+
+
+@cache
+def read_example(source: str) -> Example:
+    """The example of that name, or the one row of a .json or .jsonl file with question and response (or problem, solution).
+
+    Raises:
+        UserError: there is none, or the file holds another thing than one example.
+    """
+    from lit_rlvr.tiny.sets import EXAMPLES  # lazily: files need no generated problems
+
+    if source in EXAMPLES:
+        return Example(*EXAMPLES[source])
+    path = Path(source).expanduser()
+    if path.suffix not in {".json", ".jsonl"}:
+        near = get_close_matches(source, EXAMPLES, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise UserError(
+            f"There is no worked example {source!r}{hint}; use {', '.join(EXAMPLES)}, or a .json or .jsonl file with one "
+            "question and its response."
+        )
+    row = _only_row(path)
+    question, response = _text(row, _QUESTION, path), _text(row, _RESPONSE, path)
+    return Example(question, response)
+
+
+def warn_if_asked(example: Example, problems: Iterable[Problem], where: str) -> None:
+    """Warn if the example gives away the answer to one of the problems.
+
+    The problem stays: an evaluation on fewer problems than a benchmark has is no evaluation on that benchmark.
+    """
+    same = [problem.id for problem in problems if problem.question.strip() == example.question.strip()]
+    if same:
+        warnings.warn(
+            f"{where}: the worked example in the prompt is problem {', '.join(same[:3])} itself, whose answer it gives away.",
+            stacklevel=2,
+        )
+
+
+def _only_row(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The worked example {path} cannot be read: {error}.") from error
+    try:
+        read = (
+            [json.loads(line) for line in text.split("\n") if line.strip()]
+            if path.suffix == ".jsonl"
+            else json.loads(text)
+        )
+    except ValueError as error:
+        raise UserError(f"The worked example {path} is not valid JSON ({error}).") from error
+    rows = read if isinstance(read, list) else [read]
+    if len(rows) != 1 or not isinstance(rows[0], dict):
+        raise UserError(f"{path} holds {len(rows)} rows; a worked example is one object with question and response.")
+    return rows[0]
+
+
+def _text(row: dict[str, Any], keys: tuple[str, ...], path: Path) -> str:
+    text = next((row[key] for key in keys if key in row), None)
+    if not isinstance(text, str) or not text.strip():
+        raise UserError(f"{path}: the worked example has no {' or '.join(keys)} with text in it.")
+    return text.strip()
