@@ -16,6 +16,7 @@ from lit_rlvr.errors import UserError
 COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("lit_rlvr.models.export_command", "a transformers folder from a checkpoint"),
     "grade": ("lit_rlvr.grade", "verdicts on a file of responses"),
+    "select": ("lit_rlvr.selection.command", "which problem to train on, from a history of accuracies"),
 }
 """Name -> (module, what it does in a few words)."""
 
