@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("lit_rlvr.models.export_command", "a transformers folder from a checkpoint"),
     "grade": ("lit_rlvr.grade", "verdicts on a file of responses"),
     "sweep": ("lit_rlvr.sweep.command", "a grid of presets and seeds, and its table"),
+    "select": ("lit_rlvr.selection.command", "which problem to train on, from a history of accuracies"),
 }
 """Name -> (module, what it does in a few words)."""
 

@@ -56,8 +56,22 @@ def read_problems(
     Raises:
         UserError: nothing is there under this name, a row cannot be read, or no selected problem has a gold answer.
     """
+    problems, where = find_problems(source, distinct)
+    return _answered(select_problems(problems, select, where), where, strict=select is not None)
+
+
+def find_problems(source: str, distinct: bool = True) -> tuple[tuple[Problem, ...], str]:
+    """Every problem of a source, those with a blank gold answer too, and where they were found.
+
+    Args:
+        source: as for :func:`read_problems`.
+        distinct: likewise.
+
+    Raises:
+        UserError: nothing is there under this name, or a row cannot be read.
+    """
     if _BUILT_IN.fullmatch(source) and Path(source).suffix not in _ENDINGS:
-        return select_problems(_built_in(source), select, source)
+        return _built_in(source), source
     if source in PAPER_FILES:
         source = _paper_file(source)
     if Path(source).suffix in _ENDINGS or Path(source).expanduser().exists():
@@ -76,7 +90,7 @@ def read_problems(
     problems = _parse(rows, where, label, distinct)
     if not problems:
         raise UserError(f"{where} holds no problems; give it at least one row with a question and its answer.")
-    return _answered(select_problems(problems, select, where), where, strict=select is not None)
+    return problems, where
 
 
 def is_hub_id(source: str) -> bool:

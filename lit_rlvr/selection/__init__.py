@@ -1,0 +1,1 @@
+"""Which problem to train on: accuracies per problem -> scores -> a ranking -> a problem file."""
