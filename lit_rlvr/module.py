@@ -18,7 +18,7 @@ from lit_rlvr.experience import Experience, PromptBatch, StepRecord
 from lit_rlvr.models.body import Body
 from lit_rlvr.models.critic import Critic
 from lit_rlvr.models.export import CHECKPOINT_KEY, describe_policy
-from lit_rlvr.models.loading import load_config, load_model, load_tokenizer
+from lit_rlvr.models.loading import RANDOM, load_config, load_model, load_tokenizer
 from lit_rlvr.models.policy import Policy, frozen
 from lit_rlvr.names import check_names
 from lit_rlvr.rewards.config import VerifierConfig
@@ -107,6 +107,8 @@ class RLVRModule(LightningModule):
             )
         self.model_config = load_config(policy)
         self.tokenizer = load_tokenizer(self.tokenizer_source)
+        if algorithm.needs_critic:
+            self._check_critic()
         self.verifier = verifier.build()
         self.last_step: StepRecord | None = None
         # RL steps done. A buffer, so that checkpoints carry it: `global_step` counts optimizer steps instead.
@@ -215,6 +217,16 @@ class RLVRModule(LightningModule):
         """The optimizer over the policy's parameters, and one over the critic's."""
         policy = self.optimizer_factory(self.policy.parameters())
         return [policy] if self.critic is None else [policy, self.critic_optimizer_factory(self.critic.parameters())]
+
+    def _check_critic(self) -> None:
+        """It reads the policy's tokens, so it must know all of them."""
+        config = load_config(self.critic_source, "model.critic")
+        known = config.get_text_config().vocab_size
+        if not self.critic_source.startswith(RANDOM) and known < len(self.tokenizer):
+            raise UserError(
+                f"model.critic {self.critic_source} knows {known} tokens, and the policy's tokenizer has "
+                f"{len(self.tokenizer)}: give a model that reads the same tokens, or leave the key out."
+            )
 
     def setup(self, stage: str) -> None:
         """Refuse what cannot work, before anything is loaded."""

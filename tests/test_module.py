@@ -18,6 +18,7 @@ from lit_rlvr.rewards.rewards import AnswerReward
 from lit_rlvr.rollout.engine import Sampling
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
 from lit_rlvr.training.update import UpdateConfig
+from tests.builders import random_model
 
 
 class Watch(Callback):
@@ -159,3 +160,11 @@ def test_truncated_sampling_is_warned_of(repository: Path) -> None:
         RLVRModule(folder, GRPO(), TransformersEngine(), AnswerReward(), sampling=Sampling(top_p=0.9))
     with pytest.raises(UserError, match="temperature is 0"):
         RLVRModule(folder, GRPO(), TransformersEngine(), AnswerReward(), sampling=Sampling(temperature=0.0))
+
+
+def test_a_critic_that_knows_other_tokens_is_refused(repository: Path, tmp_path: Path) -> None:
+    random_model(vocabulary=48).save_pretrained(tmp_path)
+    folder = str(repository / "checkpoints" / "tiny-base")
+    with pytest.raises(UserError, match=r"knows 48 tokens.*has 512"):
+        RLVRModule(folder, PPO(), TransformersEngine(), AnswerReward(), critic=str(tmp_path))
+    RLVRModule(folder, GRPO(), TransformersEngine(), AnswerReward(), critic=str(tmp_path))  # nobody asks for it
