@@ -62,8 +62,9 @@ def main(arguments: list[str]) -> int:
     chosen = choose(ranking, options.count, options.ranks)
     problems = [_problem(entry, source) for entry in chosen] if source else []
     questions = {problem.id: problem.question for problem in source.problems.values()} if source else {}
-    print(f"By {_SCORES[options.by]}, the first {min(options.top, len(ranking))} of {summarise(ranking)}")
-    print(render(ranking, options.top, questions))
+    print(f"{summarise(ranking)}, ranked by {_SCORES[options.by]}")
+    if options.top:
+        print(render(ranking, options.top, questions))
     if chosen:
         print("Chosen:")
         print(render(chosen, len(chosen), questions))
@@ -72,7 +73,11 @@ def main(arguments: list[str]) -> int:
 
         written = write_problems(options.output, problems)
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        print(f"Wrote {options.output}: {count}." if written else f"{options.output} holds these {count} already.")
+        print(
+            f"Wrote {options.output}: {count}."
+            if written
+            else f"{options.output} was written before, with the same {count}."
+        )
     return 0
 
 
