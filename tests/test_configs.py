@@ -1,5 +1,6 @@
 """Every configuration file parses, every paper preset runs two real steps on a random model of its architecture, and so does
-every ablation on top of the paper's recipe. Sweep files parse as grids, and every arm's arguments as `fit`'s."""
+every ablation on top of the paper's recipe. Sweep files parse as grids, and every arm's arguments as `fit`'s.
+"""
 
 import json
 import os
