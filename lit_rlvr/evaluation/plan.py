@@ -120,9 +120,9 @@ class EvaluationPlan:
         settled, total = self.settled(), get_benchmark(self.benchmark).problems
         count = f"{min(self.limit, total)} of {total:,}" if self.limit else f"{total:,}"
         how = "greedy" if settled["temperature"] == 0 else f"avg@{self.k} at temperature {settled['temperature']:g}"
-        also = f", also scored by {', '.join(self.scorings)}" if self.rules else ""
-        shown = f", after the worked example {self.example}" if self.example else ""
-        return f"{self.benchmark}: {count} problems, {how}, at most {settled['max_tokens']:,} tokens{shown}{also}"
+        also = f", after the worked example {self.example}" if self.example else ""
+        also += f", also scored by {', '.join(self.scorings)}" if self.rules else ""
+        return f"{self.benchmark}: {count} problems, {how}, at most {settled['max_tokens']:,} tokens{also}"
 
 
 def refuse_twins(plans: Sequence[EvaluationPlan], key: str) -> None:

@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
         if options.table is not None:
             write_atomically(options.table, lambda path: path.write_text(table, "utf-8"))
     if runner.stopped is not None:
-        print(f"lit-rlvr: stopped with {len(runs) - len(done)} runs to do; go on with: {line}", file=sys.stderr)
+        print(f"lit-rlvr: stopped, {len(runs) - len(done)} to do; go on with: {line}", file=sys.stderr)
         return _SIGNAL + runner.stopped
     if runner.failed:
         names = "; ".join(map(str, runner.failed))

@@ -61,9 +61,9 @@ class Run:
         return (self.folder / "done.json").is_file()
 
     def change(self) -> str | None:
-        """What differs between now and when the run was begun or done; None if nothing does, or nothing was begun."""
+        """What differs between now and when the run was begun or done; None if nothing does, or nothing is left of it."""
         file = self.folder / "done.json" if self.done else self._started
-        if not file.is_file():
+        if not file.is_file() or self._came_to_nothing():
             return None
         then, now = _read(file), self.inputs
         if any(key not in then for key in now):
@@ -86,19 +86,19 @@ class Run:
         """
         if redo:
             self.forget()
-        going_on = self._started.is_file()
-        if not going_on and self.folder.is_dir() and any(self.folder.iterdir()):
+        known = self._started.is_file()
+        if not known and self.folder.is_dir() and any(self.folder.iterdir()):
             raise UserError(
                 f"{self.folder} holds files that no sweep put there; move them away, or give another --root."
             )
         command = self.arm.command(self.root, self.seed)
         if self.arm.verb == "fit":
-            checkpoint = self.checkpoint() if going_on else None
+            checkpoint = self.checkpoint() if known else None
             if checkpoint is None:
-                shutil.rmtree(self.folder, ignore_errors=True)
+                self.forget()
             else:
                 command += ["--ckpt_path", str(checkpoint)]
-        if not going_on:
+        if not self._started.is_file():
             write_json(self._started, {**self.inputs, "cpu_seconds": 0.0})
         return command
 
@@ -129,6 +129,10 @@ class Run:
         """
         left = [path for step, path in self._checkpoints() if step < self._rl_steps()]
         return left[-1] if left else None
+
+    def _came_to_nothing(self) -> bool:
+        """Whether it ended before its first checkpoint: it begins anew, and what it was begun with no longer matters."""
+        return self.arm.verb == "fit" and not self.done and not self._checkpoints()
 
     def _complete(self) -> bool:
         if self.arm.verb == "evaluate":

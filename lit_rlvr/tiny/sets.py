@@ -49,7 +49,7 @@ def training_pool(n: int = 512, seed: int = 0) -> tuple[Problem, ...]:
 # over to other problems. pi1 was chosen among them on problems of the training split (see the README).
 _SINGLES: dict[str, tuple[Source, str, str]] = {
     "tiny/pi1": (("algebra", 0), "Solve for x: 3x+18=42", "8"),
-    # The last step of pi1 by itself: dividing needs care, but less of it.
+    # The last step of pi1 by itself. No equation without a constant is in any split.
     "tiny/pi1-step": (("algebra", 0), "Solve for x: 3x=24", "8"),
     "tiny/pi2": (("algebra", 1), "For which x does 3x+5=23 hold?", "6"),
     "tiny/number": (("number", 2), "Share 19+19 among 4. How many are left over?", "2"),

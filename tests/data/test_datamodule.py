@@ -213,3 +213,26 @@ def test_the_trainer_does_not_split_the_rows_again(tmp_path: Path) -> None:
         trainer.train_dataloader, StepLoader
     )  # a torch DataLoader would have been made anew, with a sampler
     assert [len(batch.prompts) for _, _, batch in module.seen] == [4, 4, 4]
+
+
+def test_a_worked_example_stands_before_every_question(tmp_path: Path) -> None:
+    data = OneShotDataModule(_file(tmp_path, 2), rows=2, rl_steps=1, shuffle=False, example="tiny/pi1")
+    (batch,) = _batches(data)
+    for problem, prompt in zip(batch.problems, batch.prompts, strict=True):
+        text = byte_tokenizer().decode(prompt)
+        assert text.startswith("<|user|>Solve for x: 3x+18=42<|assistant|>Step by step: ")
+        assert text.endswith(f"<|user|>{problem.question}<|assistant|>")
+
+
+def test_a_worked_example_that_is_the_training_problem_is_noticed() -> None:
+    with pytest.warns(UserWarning, match="data.example: the worked example in the prompt is problem tiny/pi1 itself"):
+        OneShotDataModule("tiny/pi1", example="tiny/pi1").setup("fit")
+    with pytest.raises(UserError, match="no worked example"):
+        OneShotDataModule(example="tiny/pi9")
+
+
+def test_a_prompt_counts_with_its_example() -> None:
+    data = OneShotDataModule("tiny/pi2", example="tiny/pi1", max_prompt_tokens=60)
+    data.setup("fit")
+    with pytest.raises(UserError, match=r"more than data.max_prompt_tokens 60"):
+        data.encode(data.problems[0], byte_tokenizer())
