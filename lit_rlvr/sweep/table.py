@@ -165,7 +165,7 @@ def last_accuracy(folder: Path, steps: int = LAST_STEPS) -> float | None:
     Not from `history.json`, which says of a set of many problems when each was seen, but not in which step. A resumed run
     has a file of events for each attempt; of a step that was done twice the later one counts.
     """
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 1, "histograms": 1, "images": 1})
     events.Reload()
