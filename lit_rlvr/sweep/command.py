@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
 
     runner = Runner(runs, options.jobs, _stale(runs, options.redo))
     ready = len(runs) - runner.total
-    print(f"{len(runs)} runs, {ready} of them done already." if ready else f"{len(runs)} runs.", flush=True)
+    print(f"{len(runs)} run{'s' * (len(runs) > 1)}, {ready} done already, {runner.total} to do.", flush=True)
     runner.work()
     done = [run for run in runs if run.done]
     if done:
