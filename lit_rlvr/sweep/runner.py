@@ -86,7 +86,7 @@ class Runner:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env={"OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // self.jobs)), **os.environ},
+                    env={"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // self.jobs)), **os.environ},
                     start_new_session=True,
                 )
         except UserError as error:

@@ -179,6 +179,11 @@ MISTAKES = {
     "a seed twice": (["configs/sweep/tiny.yaml", "--seeds", "1", "1"], "names a seed twice: 1 1"),
     "unknown option": (["configs/sweep/tiny.yaml", "--seed", "1"], "seed"),
     "no grid at all": ([], "grid"),
+    "a root that is no folder": (
+        ["configs/sweep/tiny.yaml", "--root", "README.md"],
+        "--root: the folder README.md cannot be",
+    ),
+    "a table that is a folder": (["configs/sweep/tiny.yaml", "--table", "tests"], "--table: tests is a folder"),
 }
 
 
