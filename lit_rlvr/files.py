@@ -4,13 +4,12 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:  # commands that only read and write files need no torch
-    from lightning import Trainer
+from lightning import Trainer
 
 
-def run_folder(trainer: "Trainer") -> Path:
+def run_folder(trainer: Trainer) -> Path:
     """The folder of this run: the first logger's that has one, or the trainer's root directory.
 
     For rank 0, which alone writes. ``trainer.log_dir`` would be the same, but it is a collective operation: asked for on

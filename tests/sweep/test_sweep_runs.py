@@ -153,7 +153,7 @@ def test_a_failing_arm_stops_no_other_and_is_tried_again(tmp_path: Path) -> None
     done = call(sweep(grid, root))
     assert done.returncode == 1
     assert re.search(
-        r"bad, seed 0: failed with status 2 after .*; .*seed-0.log ends with\n +lit-rlvr: error: .*problem.jsonl",
+        r"bad, seed 0: failed with status 2 after .*; .*seed-0.log ends with\n(?: +.*\n)* +lit-rlvr: error: .*problem.jsonl",
         done.stdout,
     )
     assert "good, seed 0: done" in done.stdout
