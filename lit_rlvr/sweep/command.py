@@ -49,9 +49,10 @@ def main(arguments: list[str]) -> int:
     runs = [Run(arm, seed, options.root) for seed in options.seeds for arm in grid.arms]
     line = f"lit-rlvr sweep {shlex.join(arguments)}"
 
+    _check_targets(options.root, options.table)
     runner = Runner(runs, options.jobs, _stale(runs, options.redo))
     ready = len(runs) - runner.total
-    print(f"{len(runs)} runs, {ready} of them done already." if ready else f"{len(runs)} runs.", flush=True)
+    print(f"{len(runs)} run{'s' * (len(runs) > 1)}, {ready} done already, {runner.total} to do.", flush=True)
     runner.work()
     done = [run for run in runs if run.done]
     if done:
@@ -70,6 +71,18 @@ def main(arguments: list[str]) -> int:
         )
         return 1
     return 0
+
+
+def _check_targets(root: Path, table: Path | None) -> None:
+    """Before hours of work, not after."""
+    for option, folder in (("--root", root), ("--table", None if table is None else table.parent)):
+        try:
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{option}: the folder {folder} cannot be made: {error.strerror}.") from error
+    if table is not None and table.is_dir():
+        raise UserError(f"--table: {table} is a folder; name a file in it.")
 
 
 def _stale(runs: list[Run], redo: bool) -> list[Run]:

@@ -86,7 +86,7 @@ class Runner:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env={"OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // self.jobs)), **os.environ},
+                    env={"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // self.jobs)), **os.environ},
                     start_new_session=True,
                 )
         except UserError as error:
@@ -124,7 +124,7 @@ class Runner:
         if not left:
             return "none left"
         minutes = left * sum(self._seconds) / len(self._seconds) / self.jobs / 60
-        return f"{left} left, about {minutes:.0f} min"
+        return f"{left} left, about {minutes:.0f} min" if minutes >= 1 else f"{left} left, less than a minute"
 
     def _stop(self, which: int, _: FrameType | None) -> None:
         again, self.stopped = self.stopped is not None, which

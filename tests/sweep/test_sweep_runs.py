@@ -104,7 +104,7 @@ def test_called_again_it_runs_nothing(
     monkeypatch.setattr(subprocess, "Popen", None)
     assert main(sweep(grid, root)[4:]) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("2 runs, 2 of them done already.\n")
+    assert printed.startswith("2 runs, 2 done already, 0 to do.\n")
     assert figures(printed) == figures(table)
 
 
@@ -153,7 +153,7 @@ def test_a_failing_arm_stops_no_other_and_is_tried_again(tmp_path: Path) -> None
     done = call(sweep(grid, root))
     assert done.returncode == 1
     assert re.search(
-        r"bad, seed 0: failed with status 2 after .*; .*seed-0.log ends with\n +lit-rlvr: error: .*problem.jsonl",
+        r"bad, seed 0: failed with status 2 after .*; .*seed-0.log ends with\n(?: +.*\n)* +lit-rlvr: error: .*problem.jsonl",
         done.stdout,
     )
     assert "good, seed 0: done" in done.stdout
@@ -163,7 +163,7 @@ def test_a_failing_arm_stops_no_other_and_is_tried_again(tmp_path: Path) -> None
     # The file was not there before; but the run had come to nothing, so nothing stale is left of it.
     done = call(sweep(grid, root))
     assert done.returncode == 0, done.stdout
-    assert done.stdout.startswith("2 runs, 1 of them done already.")
+    assert done.stdout.startswith("2 runs, 1 done already, 1 to do.")
     (root / "problem.jsonl").write_text('{"problem": "Solve for x: 3x+19=43", "answer": "8"}\n')
     with pytest.raises(UserError, match=r"bad/seed-0.*problem.jsonl changed since"):
         main(sweep(grid, root)[4:])
@@ -179,6 +179,11 @@ MISTAKES = {
     "a seed twice": (["configs/sweep/tiny.yaml", "--seeds", "1", "1"], "names a seed twice: 1 1"),
     "unknown option": (["configs/sweep/tiny.yaml", "--seed", "1"], "seed"),
     "no grid at all": ([], "grid"),
+    "a root that is no folder": (
+        ["configs/sweep/tiny.yaml", "--root", "README.md"],
+        "--root: the folder README.md cannot be",
+    ),
+    "a table that is a folder": (["configs/sweep/tiny.yaml", "--table", "tests"], "--table: tests is a folder"),
 }
 
 
