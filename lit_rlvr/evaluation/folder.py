@@ -53,7 +53,8 @@ class EvaluationFolder:
                 f"Cannot write to {self.path} ({error.strerror}); choose another folder for --output."
             ) from error
         for key, was in self.manifest().items():
-            if key != "policy" and was != manifest[key]:
+            if key != "policy" and was != manifest.get(key):
+                self.release()
                 raise UserError(self._other(key, was, manifest))
 
     def lock(self) -> None:
