@@ -12,6 +12,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
+import torch.distributed
 import transformers
 from jsonargparse import Namespace
 from lightning.fabric import Fabric
@@ -19,6 +21,7 @@ from lightning.fabric.utilities import rank_zero_only
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lit_rlvr.commands import CommandParser
+from lit_rlvr.data.prompts import get_template
 from lit_rlvr.errors import UserError
 from lit_rlvr.evaluation.benchmarks import PRESETS, get_preset
 from lit_rlvr.evaluation.evaluator import evaluate, prompts_of
@@ -31,6 +34,9 @@ from lit_rlvr.models.any_policy import AnyPolicy, load_policy
 from lit_rlvr.rewards.verifier import Verifier
 from lit_rlvr.rollout.engine import RolloutEngine
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, the shell's own: 128 + the signal's number."""
 
 OVERRIDES = ("limit", "samples", "temperature", "max_tokens", "template", "rules")
 """Settings of a plan that the command line can change for all of them."""
@@ -57,15 +63,19 @@ def main(arguments: list[str]) -> int:
         "weights": policy.fingerprint(),
         "rl_step": policy.rl_step,
         "seed": options.seed,
-        "engine": json.loads(json.dumps(options.engine.as_dict())),
+        "engine": json.loads(json.dumps(options.engine.as_dict(), default=str)),
         "plans": [plan_to_json(plan) for plan in plans],
         "prompts": [_prompts(plan, policy) for plan in plans],
     }
+    _note_foreign_templates(plans, policy)
     fabric = _fabric(options)
     folder = EvaluationFolder(options.output)
     rank_zero_only(folder.claim)(manifest)  # before further processes are started, so that a mistake is said once
     try:
         rows = _run(built, plans, policy, folder, fabric)
+    except KeyboardInterrupt:
+        rank_zero_only(print)("lit-rlvr: stopped; the same command goes on from here.", file=sys.stderr)
+        return INTERRUPTED
     finally:
         folder.release()
         built.engine.close()
@@ -111,6 +121,8 @@ def _run(
                 rows = {(done["benchmark"], done["k"]): done for done in [*folder.rows(), row]}
                 folder.write_rows([rows[key] for p in plans if (key := (p.benchmark, p.k)) in rows])
             fabric.barrier()
+    if fabric.world_size > 1:
+        torch.distributed.destroy_process_group()
     return folder.rows()
 
 
@@ -164,6 +176,18 @@ def _prompts(plan: EvaluationPlan, policy: AnyPolicy) -> str:
             f"model's {positions} positions: {way}."
         )
     return blake2b(repr((prompts, [p.answer for p in problems])).encode(), digest_size=8).hexdigest()
+
+
+def _note_foreign_templates(plans: list[EvaluationPlan], policy: AnyPolicy) -> None:
+    """Say so where a prompt is written with marks that the policy has never seen; it is no mistake, but seldom meant."""
+    for name in dict.fromkeys(plan.settled()["template"] for plan in plans):
+        for mark in get_template(name).stop:
+            if len(policy.tokenizer(mark, add_special_tokens=False)["input_ids"]) > 1:
+                rank_zero_only(print)(
+                    f"lit-rlvr: note: {mark} of the prompt template {name} is no token of this policy; --template chat or "
+                    "chat-plain uses its own chat template.",
+                    file=sys.stderr,
+                )
 
 
 def _progress(benchmark: str, done: int, asked: int) -> None:

@@ -152,12 +152,41 @@ def test_multiple_choice_from_a_file(
     assert (asked["gold"], asked["question"].splitlines()[1:3]) == ("A", ["A. 1", "B. 0"])
 
 
+def test_any_engine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Given by its path and settings; a foreign prompt template is noted."""
+    path = tmp_path / "p.jsonl"
+    path.write_text("".join(json.dumps({"problem": f"Q{i}", "answer": str(i)}) + "\n" for i in range(4)))
+    plans = json.dumps([{"benchmark": "aime24", "path": str(path), "limit": 4, "max_tokens": 8}])
+    line = [TINY, "--plans", plans, "--output", str(tmp_path / "out")]
+    assert evaluate(*line, "--engine tests.evaluation.doubles.ConstantEngine --engine.answer 3") == 0
+    (row,) = rows_of(tmp_path / "out")
+    assert row["correct"] == [0, 0, 0, 8]
+    assert (row["majority"], row["pass_at_k"]["8"], row["right_given_boxed"]) == (0.25, 0.25, 0.25)
+    assert "<|im_end|> of the prompt template qwen25-math-cot is no token of this policy" in capsys.readouterr().err
+    assert evaluate(*line, "--engine tests.evaluation.doubles.ConstantEngine --engine.answer 2") == 2
+    assert "with another engine" in capsys.readouterr().err
+
+
+def test_stopped_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    line = [TINY, "--benchmark tiny500 --limit 4 --max_tokens 8 --output", str(tmp_path / "out")]
+
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lit_rlvr.evaluation.command.evaluate", interrupt)
+        assert evaluate(*line) == 130
+    assert "stopped; the same command goes on" in capsys.readouterr().err
+    assert evaluate(*line) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ("", "evaluate needs --policy and --output"),
         ("--policy ./nowhere --benchmark tiny500 --output OUT", "--policy: there is no folder ./nowhere"),
         ("--policy runs/x.ckpt --benchmark tiny500 --output OUT", "There is no checkpoint runs/x.ckpt"),
+        ("--policy DAMAGED.ckpt --benchmark tiny500 --output OUT", "is damaged or was not written by lit-rlvr"),
         ("TINY --output OUT", "Say what to evaluate with one of --preset, --benchmark and --plans"),
         ("TINY --output OUT --preset arc --benchmark tiny500", "Say what to evaluate with one of"),
         ("TINY --output OUT --preset six", "There is no preset 'six'"),
@@ -186,7 +215,10 @@ def test_mistakes_end_in_a_sentence(
 ) -> None:
     monkeypatch.delenv("LIT_RLVR_DATA", raising=False)
     monkeypatch.setattr("lit_rlvr.evaluation.benchmarks._hub_possible", lambda: False)
-    assert evaluate(arguments.replace("TINY", TINY).replace("OUT", str(tmp_path / "OUT"))) == 2
+    (tmp_path / "DAMAGED.ckpt").write_bytes(b"PK\x03\x04 and no more")
+    for word in ("OUT", "DAMAGED"):
+        arguments = arguments.replace(word, str(tmp_path / word))
+    assert evaluate(arguments.replace("TINY", TINY)) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("lit-rlvr: error: ")
     assert message in line
