@@ -167,6 +167,16 @@ def test_any_engine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "with another engine" in capsys.readouterr().err
 
 
+def test_rows_that_were_lost_are_counted_again(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lit_rlvr.evaluation.evaluator.prompts_of", None)  # nothing is asked of the policy
+    before, rows = files_of(finished), rows_of(finished)
+    (finished / "evaluations.jsonl").unlink()
+    assert evaluate(TINY, "--plans", PLANS, "--output", str(finished)) == 0
+    assert [row | {"seconds": 0} for row in rows_of(finished)] == [row | {"seconds": 0} for row in rows]
+    (finished / "evaluations.jsonl").write_bytes(before["evaluations.jsonl"])
+    assert files_of(finished) == before
+
+
 def test_stopped_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     line = [TINY, "--benchmark tiny500 --limit 4 --max_tokens 8 --output", str(tmp_path / "out")]
 
