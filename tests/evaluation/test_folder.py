@@ -38,7 +38,7 @@ def test_the_same_evaluation_may_go_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"weights": "cd", "policy": "q"}, r"evaluation of another policy, p \(ab\) and not q \(cd\)"),
+        ({"weights": "cd", "policy": "q"}, r"with another policy, p \(ab\) and not q \(cd\)"),
         ({"seed": 1}, "with the seed 0 and not 1"),
         ({"rl_step": 4}, "with the rl_step 3 and not 4"),
         ({"engine": {"class_path": "F"}}, "with another engine"),
@@ -78,8 +78,9 @@ def test_what_is_not_ours_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"plans": [{"benchmark": "no"}]}', '{"plans": [{"x": 1}]}'])
 def test_a_damaged_manifest(tmp_path: Path, content: str) -> None:
     (tmp_path / "evaluation.json").write_text(content)
-    with pytest.raises(UserError, match=r"evaluation\.json is damaged or of another version|no benchmark 'no'"):
-        EvaluationFolder(tmp_path).manifest()
+    for _ in range(2):  # the second time to see that the lock was let go
+        with pytest.raises(UserError, match=r"evaluation\.json is damaged or of another version|no benchmark 'no'"):
+            claim(tmp_path)
 
 
 def test_rows(tmp_path: Path) -> None:
