@@ -77,7 +77,8 @@ def _question_and_answer(row: Mapping[str, Any]) -> tuple[str, str]:
     if "choices" in row and "answerKey" in row:
         return _multiple_choice(row)
     if "Body" in row and "Question" in row and "Answer" in row:
-        return f"{_text(row['Body'])} {_text(row['Question'])}".strip(), _gold(row["Answer"])
+        # Its numbers are text, 145.0.
+        return f"{_text(row['Body'])} {_text(row['Question'])}".strip(), re.sub(r"\.0+$", "", _gold(row["Answer"]))
     key = "problem" if "problem" in row else "question"
     if key in row and "final_answer" in row:
         context = _text(row.get("context"))

@@ -10,14 +10,18 @@ from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import torch
+import torch.distributed
 import transformers
 from jsonargparse import Namespace
 from lightning.fabric import Fabric
 from lightning.fabric.utilities import rank_zero_only
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lit_rlvr.commands import CommandParser
+from lit_rlvr.data.prompts import get_template
 from lit_rlvr.errors import UserError
 from lit_rlvr.evaluation.benchmarks import PRESETS, get_preset
 from lit_rlvr.evaluation.evaluator import evaluate, prompts_of
@@ -25,10 +29,14 @@ from lit_rlvr.evaluation.folder import EvaluationFolder, Manifest, plan_to_json
 from lit_rlvr.evaluation.plan import EvaluationPlan, refuse_twins
 from lit_rlvr.evaluation.rescore import rescore
 from lit_rlvr.evaluation.table import render
+from lit_rlvr.mistakes import explain, user_error
 from lit_rlvr.models.any_policy import AnyPolicy, load_policy
 from lit_rlvr.rewards.verifier import Verifier
 from lit_rlvr.rollout.engine import RolloutEngine
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, the shell's own: 128 + the signal's number."""
 
 OVERRIDES = ("limit", "samples", "temperature", "max_tokens", "template", "rules")
 """Settings of a plan that the command line can change for all of them."""
@@ -46,7 +54,7 @@ def main(arguments: list[str]) -> int:
         )
     if options.devices < 1 or options.batch_responses < 1:
         raise UserError("--devices and --batch_responses must be at least 1.")
-    built = parser.instantiate_classes(options)
+    built = parser.instantiate(options)
     plans = _plans(built)
     transformers.utils.logging.disable_progress_bar()
     policy = load_policy(options.policy, options.tokenizer)
@@ -55,14 +63,19 @@ def main(arguments: list[str]) -> int:
         "weights": policy.fingerprint(),
         "rl_step": policy.rl_step,
         "seed": options.seed,
-        "engine": json.loads(json.dumps(options.engine.as_dict())),
+        "engine": json.loads(json.dumps(options.engine.as_dict(), default=str)),
         "plans": [plan_to_json(plan) for plan in plans],
         "prompts": [_prompts(plan, policy) for plan in plans],
     }
+    _note_foreign_templates(plans, policy)
+    fabric = _fabric(options)
     folder = EvaluationFolder(options.output)
     rank_zero_only(folder.claim)(manifest)  # before further processes are started, so that a mistake is said once
     try:
-        rows = _run(built, plans, policy, folder)
+        rows = _run(built, plans, policy, folder, fabric)
+    except KeyboardInterrupt:
+        rank_zero_only(print)("lit-rlvr: stopped; the same command goes on from here.", file=sys.stderr)
+        return INTERRUPTED
     finally:
         folder.release()
         built.engine.close()
@@ -71,16 +84,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(
-    options: Namespace, plans: list[EvaluationPlan], policy: AnyPolicy, folder: EvaluationFolder
+    options: Namespace, plans: list[EvaluationPlan], policy: AnyPolicy, folder: EvaluationFolder, fabric: Fabric
 ) -> list[dict[str, Any]]:
     """Evaluate what is not done yet; the rows of all plans."""
     todo = [plan for plan in plans if folder.row_of(plan) is None]
     if not todo:
         print(f"{folder.path} holds all of it already.")
         return folder.rows()
-    fabric = Fabric(
-        accelerator=options.accelerator, devices=options.devices, strategy="ddp" if options.devices > 1 else "auto"
-    )
     fabric.launch()
     options.engine.setup(policy.model, policy.tokenizer, fabric.device)
     with Verifier() as verifier:
@@ -111,7 +121,19 @@ def _run(
                 rows = {(done["benchmark"], done["k"]): done for done in [*folder.rows(), row]}
                 folder.write_rows([rows[key] for p in plans if (key := (p.benchmark, p.k)) in rows])
             fabric.barrier()
+    if fabric.world_size > 1:
+        torch.distributed.destroy_process_group()
     return folder.rows()
+
+
+def _fabric(options: Namespace) -> Fabric:
+    """The processes, not yet started."""
+    strategy = "ddp" if options.devices > 1 else "auto"
+    try:
+        return Fabric(accelerator=options.accelerator, devices=options.devices, strategy=strategy)
+    except (RuntimeError, ValueError, MisconfigurationException) as error:
+        asked = f"--accelerator {options.accelerator} --devices {options.devices}"
+        raise UserError(f"{asked} cannot be had here: {error}") from error
 
 
 def _plans(options: Namespace) -> list[EvaluationPlan]:
@@ -156,6 +178,18 @@ def _prompts(plan: EvaluationPlan, policy: AnyPolicy) -> str:
     return blake2b(repr((prompts, [p.answer for p in problems])).encode(), digest_size=8).hexdigest()
 
 
+def _note_foreign_templates(plans: list[EvaluationPlan], policy: AnyPolicy) -> None:
+    """Say so where a prompt is written with marks that the policy has never seen; it is no mistake, but seldom meant."""
+    for name in dict.fromkeys(plan.settled()["template"] for plan in plans):
+        for mark in get_template(name).stop:
+            if len(policy.tokenizer(mark, add_special_tokens=False)["input_ids"]) > 1:
+                rank_zero_only(print)(
+                    f"lit-rlvr: note: {mark} of the prompt template {name} is no token of this policy; --template chat or "
+                    "chat-plain uses its own chat template.",
+                    file=sys.stderr,
+                )
+
+
 def _progress(benchmark: str, done: int, asked: int) -> None:
     """A line that is written over, where somebody is looking."""
     if sys.stderr.isatty():
@@ -168,27 +202,33 @@ def _progress(benchmark: str, done: int, asked: int) -> None:
 
 
 def _rescore(parser: CommandParser, options: Namespace) -> int:
-    changed = [
-        key for key in vars(options) if key not in ("rescore", "rules") and options[key] != parser.get_default(key)
-    ]
+    others = parser.parse_args([])
+    changed = [key for key in vars(others) if key not in ("rescore", "rules") and options[key] != others[key]]
     if changed:
         raise UserError(f"--rescore scores what was generated and takes no --{changed[0]}; only --rules goes with it.")
     with Verifier() as verifier:
-        again = list(rescore(options.rescore, options.rules, verifier))
+        again = rescore(options.rescore, options.rules, verifier)
     for one in again:
         print(one.describe())
     print(render([one.after for one in again]))
     return 0
 
 
+class _Parser(CommandParser):
+    """Names the key and the nearest right one."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        raise user_error(ex) or UserError(explain(message, self)) from ex
+
+
 def _parser() -> CommandParser:
-    parser = CommandParser(
+    parser = _Parser(
         "evaluate",
         "Evaluate a policy on benchmarks. Rows go to OUTPUT/evaluations.jsonl, responses to OUTPUT/responses/; the same command "
         "given again goes on where it was stopped.",
     )
     add = parser.add_argument
-    add("--policy", type=str | None, default=None, help="a transformers folder, a hub id, or a .ckpt of a run")
+    add("--policy", type=str, default=None, help="a transformers folder, a hub id, or a .ckpt of a run")
     add(
         "--output",
         type=Path | None,
@@ -196,20 +236,20 @@ def _parser() -> CommandParser:
         metavar="FOLDER",
         help="where to write; new, or of the same evaluation",
     )
-    add("--preset", type=str | None, default=None, metavar="|".join(PRESETS), help="benchmarks that belong together")
+    add("--preset", type=str, default=None, metavar="|".join(PRESETS), help="benchmarks that belong together")
     add("--benchmark", nargs="+", default=None, metavar="NAME", help="one or several of the registry")
     add(
         "--plans",
-        type=list[EvaluationPlan] | None,
+        type=list[EvaluationPlan],
         default=None,
-        enable_path=True,
+        sub_configs=True,
         help="YAML or JSON list, or a file of it",
     )
-    add("--limit", type=int | None, default=None, help="that many problems of each benchmark")
-    add("--samples", type=int | None, default=None, help="responses per problem")
-    add("--temperature", type=float | None, default=None, help="0 is greedy")
-    add("--max_tokens", type=int | None, default=None, help="response limit")
-    add("--template", type=str | None, default=None, help="prompt template")
+    add("--limit", type=int, default=None, help="that many problems of each benchmark")
+    add("--samples", type=int, default=None, help="responses per problem")
+    add("--temperature", type=float, default=None, help="0 is greedy")
+    add("--max_tokens", type=int, default=None, help="response limit")
+    add("--template", type=str, default=None, help="prompt template")
     add(
         "--rules",
         nargs="+",
@@ -220,7 +260,7 @@ def _parser() -> CommandParser:
     add("--seed", type=int, default=0, help="of the draws")
     engine = {"class_path": f"{TransformersEngine.__module__}.{TransformersEngine.__name__}"}
     add("--engine", type=RolloutEngine, default=engine, help="what generates")
-    add("--tokenizer", type=str | None, default=None, help="folder or hub id, instead of the policy's own")
+    add("--tokenizer", type=str, default=None, help="folder or hub id, instead of the policy's own")
     add("--devices", type=int, default=1, help="processes, a device each")
     add("--accelerator", type=str, default="auto", help="cpu, gpu …")
     add(

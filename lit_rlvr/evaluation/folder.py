@@ -52,9 +52,14 @@ class EvaluationFolder:
             raise UserError(
                 f"Cannot write to {self.path} ({error.strerror}); choose another folder for --output."
             ) from error
-        for key, was in self.manifest().items():
-            if key != "policy" and was != manifest[key]:
-                raise UserError(self._other(key, was, manifest))
+        try:
+            old = self.manifest()
+            for key, value in manifest.items():
+                if key != "policy" and old.get(key) != value:
+                    raise UserError(self._other(key, old, manifest))
+        except UserError:
+            self.release()
+            raise
 
     def lock(self) -> None:
         """Keep other processes out.
@@ -77,19 +82,17 @@ class EvaluationFolder:
             os.close(self._lock)
             self._lock = None
 
-    def _other(self, key: str, was: Any, now: Manifest) -> str:
-        if key == "plans" and [p | {"rules": []} for p in was] == [p | {"rules": []} for p in now["plans"]]:
+    def _other(self, key: str, old: Manifest, new: Manifest) -> str:
+        """What to say of a folder whose evaluation differs from the one that is asked for in ``key``."""
+        if key == "plans" and _without_rules(old) == _without_rules(new):
             return f"The evaluation in {self.path} scores by other rules; use --rescore {self.path} --rules … to change them."
-        if key == "weights":
-            was, value = f"{self.manifest()['policy']} ({was})", f"{now['policy']} ({now[key]})"
-            return f"{self.path} holds the evaluation of another policy, {was} and not {value}; choose another folder for --output."
         what = {
+            "weights": f"another policy, {old.get('policy')} ({old.get(key)}) and not {new['policy']} ({new[key]})",
+            "engine": "another engine",
             "plans": "other benchmarks or decoding",
             "prompts": "other problems or prompts",
-            "engine": "another engine",
-        }
-        how = what.get(key, f"the {key} {was} and not {now[key]}")
-        return f"{self.path} holds an evaluation with {how}; choose another folder for --output, or give what it was begun with."
+        }.get(key, f"the {key} {old.get(key)} and not {new[key]}")
+        return f"{self.path} holds an evaluation with {what}; choose another folder for --output, or give what it was begun with."
 
     def manifest(self) -> Manifest:
         """What is evaluated here.
@@ -135,6 +138,10 @@ class EvaluationFolder:
     def store(self, plan: EvaluationPlan, problems: tuple[Problem, ...] = (), rank: int = 0) -> ResponseStore:
         """The responses to a plan."""
         return ResponseStore(self.path / "responses", plan, problems, rank)
+
+
+def _without_rules(manifest: Manifest) -> list[dict[str, Any]]:
+    return [plan | {"rules": []} for plan in manifest["plans"]]
 
 
 def plan_to_json(plan: EvaluationPlan) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Needs no model and no benchmark file. The counting is the evaluator's own.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -53,7 +53,7 @@ class Rescored:
         )
 
 
-def rescore(path: Path, rules: Sequence[str] | None, verifier: VerifiesMany) -> Iterator[Rescored]:
+def rescore(path: Path, rules: Sequence[str] | None, verifier: VerifiesMany) -> list[Rescored]:
     """Score the finished evaluations of a folder again and write their rows and verdicts anew.
 
     Args:
@@ -72,30 +72,31 @@ def rescore(path: Path, rules: Sequence[str] | None, verifier: VerifiesMany) -> 
         old = {(row["benchmark"], row["k"]): row for row in folder.rows()}
         if not old:
             raise UserError(f"No evaluation in {path} has been finished, so there is nothing to score again.")
-        rows = []
+        done = []
         for plan in plans:
             if (before := old.get((plan.benchmark, plan.k))) is not None:
-                after, changes = _again(plan, folder.store(plan).file, manifest["rl_step"], verifier)
-                rows.append(after | {"seconds": before["seconds"]})
-                yield Rescored(before, rows[-1], changes)
-        folder.write_rows(rows)
+                after, changes = _again(plan, folder.store(plan).file, before, verifier)
+                done.append(Rescored(before, after | {"seconds": before["seconds"]}, changes))
+        folder.write_rows([one.after for one in done])
         write_json(folder.manifest_file, manifest | {"plans": [plan_to_json(plan) for plan in plans]})
+        return done
     finally:
         folder.release()
 
 
 def _again(
-    plan: EvaluationPlan, file: Path, rl_step: int, verifier: VerifiesMany
+    plan: EvaluationPlan, file: Path, before: dict[str, Any], verifier: VerifiesMany
 ) -> tuple[dict[str, Any], Counter[tuple[str, str]]]:
     """The new row of a plan, its responses written with their new verdicts."""
     if not file.exists():
         raise UserError(f"The responses of {plan.benchmark} are gone: there is no {file}.")
     kept, _ = read_responses(file)
     problems = {row["index"]: problem_of(row) for row in kept}
-    places = list(product(range(len(problems)), range(plan.k)))
+    places = list(product(range(before["problems"]), range(plan.k)))
     if [(row["index"], row["sample"]) for row in kept] != places:
         raise UserError(
-            f"{file} does not hold {plan.k} responses to each problem, in their order; put back what was there."
+            f"{file} does not hold {plan.k} responses to each of {before['problems']} problems, in their order; put back what "
+            "was there."
         )
     tally = Tally(plan, tuple(problems[index] for index in range(len(problems))), verifier)
     responses = [response_of(row) for row in kept]
@@ -106,4 +107,4 @@ def _again(
             changes[row["verdict"], verdict.kind.value] += 1
     judged = zip(responses, verdicts, strict=True)
     write_jsonl(file, [row_of(plan, problems[r.index], r, verdict) for r, verdict in judged])
-    return tally.result(rl_step).row(), changes
+    return tally.result(before["rl_step"]).row(), changes

@@ -114,13 +114,22 @@ class ResponseStore:
             return None
 
     def keep(self, responses: Iterable[Response], verdicts: Iterable[Verdict]) -> None:
-        """Write the responses of a chunk, so that they survive whatever ends this process."""
+        """Write the responses of a chunk, so that they survive whatever ends this process.
+
+        Raises:
+            UserError: they cannot be written.
+        """
         rows = (row_of(self.plan, self.problems[r.index], r, v) for r, v in zip(responses, verdicts, strict=True))
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        with open(self._part, "ab") as part:
-            part.write(lines.encode())
-            part.flush()
-            os.fsync(part.fileno())
+        try:
+            with open(self._part, "ab") as part:
+                part.write(lines.encode())
+                part.flush()
+                os.fsync(part.fileno())
+        except OSError as error:
+            raise UserError(
+                f"Cannot write to {self._part}: {error.strerror}; make room, and give the command again."
+            ) from error
 
     def settle(self) -> None:
         """Put the parts of all processes into one file, in the order of the problems. For one process, when all are done."""

@@ -65,9 +65,10 @@ def _pad(cell: str, width: int, column: int) -> str:
 
 
 def _groups(row: Row) -> list[str]:
-    """Subjects and levels, where the problems have several."""
+    """Further rules, and subjects and levels where the problems have several."""
     lines = [
-        f"{name} by rule: {figures['accuracy']:.1%} ± {figures['stderr']:.1%}" for name, figures in row["rules"].items()
+        f"by the rule {rule}: {_percent(figures['accuracy'])} ± {_percent(figures['stderr'])}"
+        for rule, figures in row["rules"].items()
     ]
     for kind in ("subjects", "levels"):
         if len(row[kind]) > 1:

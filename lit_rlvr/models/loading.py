@@ -85,7 +85,7 @@ def load_tokenizer(source: str, key: str = "model.tokenizer") -> PreTrainedToken
         UserError: if there is none.
     """
     if source.startswith(RANDOM):
-        raise UserError(f"model.policy is {source}, which has no tokenizer: give one with {key}.")
+        raise UserError(f"The policy {source} has no tokenizer of its own: give one with {key}.")
     _check_folder(source, key, "tokenizer_config.json")
     try:
         return AutoTokenizer.from_pretrained(source)

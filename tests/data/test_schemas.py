@@ -75,8 +75,8 @@ def test_the_last_user_message_is_the_question() -> None:
         ({"question": "O", "final_answer": "[1, 2)"}, Problem("", "O", "[1, 2)", source="s")),
         ({"question": "O", "final_answer": "[1, 2]"}, Problem("", "O", "[1, 2]", source="s")),
         (
-            {"ID": "c-1", "Body": "Ann has 3 pens. ", "Question": "How many?", "Answer": 3.0, "Type": "Sum"},
-            Problem("c-1", "Ann has 3 pens. How many?", "3", "Sum", source="s"),
+            {"ID": "c-1", "Body": "Ann has 3 pens. ", "Question": "How many?", "Answer": "30.0", "Type": "Sum"},
+            Problem("c-1", "Ann has 3 pens. How many?", "30", "Sum", source="s"),
         ),
         (
             {"id": "m", "question": "Which?", "choices": {"text": ["x", " y"], "label": ["A", "B"]}, "answerKey": "B"},
