@@ -111,7 +111,9 @@ def _parse(arguments: list[str]) -> Namespace:
         metavar="FILE",
         help="pass-rate: where the rates go, or are; progress is kept",
     )
-    add("--policy", default=None, help="pass-rate: measure this policy, a transformers folder or a hub id")
+    add(
+        "--policy", default=None, help="pass-rate: measure this policy: a transformers folder, a hub id or a checkpoint"
+    )
     add("--samples", type=int, default=8, help="pass-rate: responses per problem")
     add("--temperature", type=float, default=1.0, help="pass-rate: of sampling")
     add("--max_tokens", type=int, default=3072, help="pass-rate: limit of a response")

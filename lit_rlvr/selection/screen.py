@@ -18,7 +18,7 @@ from lit_rlvr.data.prompts import encode, get_template
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import Problem
 from lit_rlvr.files import write_json
-from lit_rlvr.models.loading import load_model, load_tokenizer
+from lit_rlvr.models.any_policy import load_policy
 from lit_rlvr.rewards.verifier import Verifier
 from lit_rlvr.rollout.engine import RolloutEngine, Sampling
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
@@ -34,7 +34,7 @@ class Screen:
     """How pass rates are measured.
 
     Attributes:
-        policy: transformers folder or hub id.
+        policy: transformers folder, hub id or checkpoint.
         samples: responses per problem.
         temperature: of sampling.
         max_tokens: response limit in tokens.
@@ -70,11 +70,11 @@ class Screen:
 
 def open_policy(policy: str) -> tuple[RolloutEngine, PreTrainedTokenizerBase]:
     """The engine with the policy's weights, on the GPU if there is one."""
-    tokenizer = load_tokenizer(policy)
+    loaded = load_policy(policy)
     engine = TransformersEngine()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    engine.setup(load_model(policy, tokenizer), tokenizer, device)
-    return engine, tokenizer
+    engine.setup(loaded.model, loaded.tokenizer, device)
+    return engine, loaded.tokenizer
 
 
 def measure(
