@@ -3,6 +3,7 @@
 Ranking alone loads no torch; reading problems and measuring pass rates do, when they are asked for.
 """
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ _SCORES = {
     "random": "random draws",
     "pass-rate": "p (1 - p) of the pass rate p",
 }
-_INTERRUPTED = 130  # the shell's own: 128 + the signal's number
+_BROKEN_PIPE, _INTERRUPTED = 141, 130  # the shell's own: 128 + the signal's number
 
 
 @dataclass(frozen=True)
@@ -62,22 +63,33 @@ def main(arguments: list[str]) -> int:
     chosen = choose(ranking, options.count, options.ranks)
     problems = [_problem(entry, source) for entry in chosen] if source else []
     questions = {problem.id: problem.question for problem in source.problems.values()} if source else {}
-    print(f"{summarise(ranking)}, ranked by {_SCORES[options.by]}")
+    lines = [f"{summarise(ranking)}, ranked by {_SCORES[options.by]}"]
     if options.top:
-        print(render(ranking, options.top, questions))
+        lines.append(render(ranking, options.top, questions))
     if chosen:
-        print("Chosen:")
-        print(render(chosen, len(chosen), questions))
+        lines += ["Chosen:", render(chosen, len(chosen), questions)]
     if options.output:
-        from lit_rlvr.selection.problem_file import write_problems
+        lines.append(_write(options.output, problems))
+    return _print("\n".join(lines))
 
-        written = write_problems(options.output, problems)
-        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        print(
-            f"Wrote {options.output}: {count}."
-            if written
-            else f"{options.output} was written before, with the same {count}."
-        )
+
+def _write(output: Path, problems: "list[Problem]") -> str:
+    """Write the problem file, and say so."""
+    from lit_rlvr.selection.problem_file import write_problems
+
+    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    if write_problems(output, problems):
+        return f"Wrote {output}: {count}."
+    return f"{output} was written before, with the same {count}."
+
+
+def _print(text: str) -> int:
+    """Print; the exit status."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # whoever read it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try again at its end
+        return _BROKEN_PIPE
     return 0
 
 

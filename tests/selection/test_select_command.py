@@ -198,3 +198,13 @@ def test_from_the_shell_without_torch(history: Path, repository: Path) -> None:
     assert wrong.stderr == (
         "lit-rlvr: error: --count is 9; there are 5 problems to choose from, so use 1 to 5.\n"
     )  # fmt: skip
+
+
+def test_a_reader_that_has_seen_enough(tmp_path: Path, repository: Path) -> None:
+    history = tmp_path / "history.json"
+    history.write_text(json.dumps({str(i): [0.5] for i in range(5000)}))  # a table larger than a pipe holds
+    command = f"{sys.executable} -m lit_rlvr select --history {history} --top 5000 | head -n 1; exit ${{PIPESTATUS[0]}}"
+    environment = os.environ | {"PYTHONPATH": str(repository)}
+    said = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (141, "")
+    assert said.stdout.startswith("5000 problems")
