@@ -22,6 +22,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Name -> (module, what it does in a few words)."""
 
+BROKEN_PIPE = 141
+"""Exit status, the shell's own: 128 + the signal's number."""
+
 
 class CommandParser(ArgumentParser):
     """Errors as `UserError`: one sentence, not a page of usage.
@@ -43,6 +46,10 @@ def call(name: str, arguments: list[str]) -> NoReturn:
     """Do a command and leave with its status; a mistake in it is one sentence and status 2."""
     try:
         status = import_module(COMMANDS[name][0]).main(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try again at its end
+        status = BROKEN_PIPE
     except Exception as error:
         leave(error)
     sys.exit(status)

@@ -3,7 +3,6 @@
 Ranking alone loads no torch; reading problems and measuring pass rates do, when they are asked for.
 """
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ _SCORES = {
     "random": "random draws",
     "pass-rate": "p (1 - p) of the pass rate p",
 }
-_BROKEN_PIPE, _INTERRUPTED = 141, 130  # the shell's own: 128 + the signal's number
+_INTERRUPTED = 130  # the shell's own: 128 + the signal's number
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,8 @@ def main(arguments: list[str]) -> int:
         lines += ["Chosen:", render(chosen, len(chosen), questions)]
     if options.output:
         lines.append(_write(options.output, problems))
-    return _print("\n".join(lines))
+    print("\n".join(lines))
+    return 0
 
 
 def _write(output: Path, problems: "list[Problem]") -> str:
@@ -81,16 +81,6 @@ def _write(output: Path, problems: "list[Problem]") -> str:
     if write_problems(output, problems):
         return f"Wrote {output}: {count}."
     return f"{output} was written before, with the same {count}."
-
-
-def _print(text: str) -> int:
-    """Print; the exit status."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:  # whoever read it has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try again at its end
-        return _BROKEN_PIPE
-    return 0
 
 
 def _parse(arguments: list[str]) -> Namespace:
