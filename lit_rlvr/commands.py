@@ -16,6 +16,7 @@ from lit_rlvr.errors import UserError
 COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("lit_rlvr.models.export_command", "a transformers folder from a checkpoint"),
     "grade": ("lit_rlvr.grade", "verdicts on a file of responses"),
+    "report": ("lit_rlvr.report.command", "tables, figures and a page from runs"),
 }
 """Name -> (module, what it does in a few words)."""
 

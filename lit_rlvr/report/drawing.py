@@ -1,0 +1,125 @@
+"""How every figure of the report looks: colours, sizes, grid, curves with bands, legends beside the data.
+
+Below the figures. Matplotlib's object interface alone: no window, no global state.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lit_rlvr.files import write_atomically
+from lit_rlvr.report.statistics import Band
+
+WIDTH = 9.6
+"""Inches. At 150 dots per inch and the page's 62 rem, a point of type is about a CSS pixel: 9 pt reads like the tables."""
+
+DPI = 150
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5F4B8B")
+"""Okabe and Ito's, told apart with every common colour blindness, in an order whose neighbours differ most; its yellow is too
+pale on white, and a violet stands for it."""
+
+DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 2, 1.5, 2)))  # type: ignore[assignment]
+"""With more arms than colours, the next dash begins."""
+
+GREY, INK = "#6b6b6b", "#1a1a1a"
+
+_LOOK = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "axes.edgecolor": "#9a9a9a",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "lines.linewidth": 1.6,
+    # A name of a folder may hold a dollar sign, which is no mathematics.
+    "text.parse_math": False,
+}
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Everything drawn and saved inside has the report's look."""
+    with matplotlib.rc_context(_LOOK):
+        yield
+
+
+def style(index: int) -> dict[str, object]:
+    """Colour and dash of the i-th curve of a figure."""
+    return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index // len(COLOURS) % len(DASHES)]}
+
+
+def panels(count: int, columns: int, height: float, share_y: bool = False) -> tuple[Figure, list[Axes]]:
+    """A figure with ``count`` panels in rows of ``columns``, each ``height`` inches tall."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    # A single panel as wide as the page would be a strip: it gets two thirds.
+    width = WIDTH if columns > 1 else 0.72 * WIDTH
+    figure = Figure(figsize=(width, rows * height + 0.35), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=share_y)
+    flat = list(grid.flat)
+    for axes in flat[count:]:
+        axes.set_visible(False)
+    return figure, flat[:count]
+
+
+def rl_steps(axes: Axes) -> None:
+    """Whole steps on the x-axis, from 0."""
+    axes.set_xlabel("RL step")
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+
+
+def draw_band(
+    axes: Axes, curve: Band, look: dict[str, object], label: str, scale: float = 1, marks: bool = False
+) -> None:
+    """The mean as a line, the range over seeds as a shade behind it. Few points get marks; a single point is one."""
+    mean = [scale * value for value in curve.mean]
+    marker = "o" if marks or len(mean) == 1 else None
+    axes.plot(curve.steps, mean, label=label, marker=marker, markersize=3.5, **look)  # type: ignore[arg-type]
+    if curve.seeds > 1:
+        low, high = ([scale * value for value in side] for side in (curve.low, curve.high))
+        axes.fill_between(curve.steps, low, high, color=str(look["color"]), alpha=0.18, linewidth=0)
+
+
+def legend(figure: Figure, axes: Sequence[Axes]) -> None:
+    """One legend for all panels, below them, where it covers no data."""
+    handles: dict[str, object] = {}
+    for panel in axes:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    if handles:
+        widest = max(map(len, handles))
+        columns = max(1, min(len(handles), int(figure.get_figwidth() * 12 // (widest + 6))))
+        figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns)  # type: ignore[arg-type]
+
+
+def save(figure: Figure, file: Path) -> Path:
+    """The figure as PNG, without a date in it: the same data give the same file."""
+    write_atomically(file, lambda path: figure.savefig(path, format="png", metadata={"Software": "lit-rlvr"}))
+    return file
