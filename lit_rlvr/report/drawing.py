@@ -21,6 +21,9 @@ WIDTH = 9.6
 
 DPI = 150
 
+LETTERS = 13
+"""That many letters of a legend stand on an inch; a handle with its gap takes six."""
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5F4B8B")
 """Okabe and Ito's, told apart with every common colour blindness, in an order whose neighbours differ most; its yellow is too
 pale on white, and a violet stands for it."""
@@ -92,7 +95,7 @@ def rl_steps(axes: Axes) -> None:
     """Whole steps on the x-axis, from 0."""
     axes.set_xlabel("RL step")
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True))
 
 
 def draw_band(
@@ -115,7 +118,7 @@ def legend(figure: Figure, axes: Sequence[Axes]) -> None:
             handles.setdefault(label, handle)
     if handles:
         widest = max(map(len, handles))
-        columns = max(1, min(len(handles), int(figure.get_figwidth() * 12 // (widest + 6))))
+        columns = max(1, min(len(handles), int(figure.get_figwidth() * LETTERS // (widest + 6))))
         figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns)  # type: ignore[arg-type]
 
 

@@ -20,14 +20,14 @@ MARKED = 40
 
 DYNAMICS: dict[str, tuple[str, str]] = {
     "train/entropy": ("Entropy", "nats per token"),
-    "rollout/length/mean": ("Response length, training problem", "tokens"),
+    "rollout/length/mean": ("Response length", "tokens"),
     "train/kl": ("KL to the base model", "nats per token"),
     "train/grad_norm": ("Gradient norm before clipping", "norm"),
-    "train/zero_variance": ("Responses in groups without variance", "share, %"),
+    "train/zero_variance": ("Groups without variance", "% of responses"),
 }
 """Logged metric -> (title, unit) of its panel."""
 
-REFLECTION = ("Reflection in test responses", "share, %")
+REFLECTION = ("Reflection", "% of test responses")
 
 
 def curve_kinds(arm: Arm) -> list[Kind]:
@@ -106,7 +106,7 @@ def dynamics_figure(arms: Sequence[Arm], file: Path) -> Path | None:
         return None
     figure, axes = drawing.panels(len(found), 3, 2.35)
     for panel, ((title, unit), curves) in zip(axes, found, strict=True):
-        percent = unit.endswith("%")
+        percent = unit.startswith("%")
         for i, curve in curves.items():
             look = drawing.style(i) | {"linewidth": 1.2}
             drawing.draw_band(panel, curve, look, arms[i].name, 100 if percent else 1, title == REFLECTION[0])
@@ -175,8 +175,8 @@ def format_figure(splits: Mapping[str, FormatSplit], file: Path) -> Path | None:
     for y, split in enumerate(splits.values()):
         ends = {1: 0.0, -1: 0.0}
         parts = (
-            (split.parts.boxed, drawing.COLOURS[4], "more responses put their answer in a box"),
-            (split.parts.reasoning, drawing.COLOURS[0], "more boxed answers are right"),
+            (split.parts.boxed, drawing.COLOURS[4], "more answers in a box"),
+            (split.parts.reasoning, drawing.COLOURS[0], "boxed answers more often right"),
         )
         for value, colour, label in parts:
             side = 1 if value >= 0 else -1

@@ -222,7 +222,7 @@ def dynamics_table(arms: Sequence[Arm]) -> Table | None:
         for tag, (title, unit) in DYNAMICS.items():
             found = phases(arm, tag)
             if found:
-                scale = 100 if unit.endswith("%") else 1
+                scale = 100 if unit.startswith("%") else 1
                 parts = (found.first, found.solving, found.last)
                 cells = (NONE if part is None else number(scale * part) for part in parts)
                 rows.append((arm.name, title, unit, *cells))
