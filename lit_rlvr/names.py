@@ -48,7 +48,13 @@ METRICS: dict[str, str] = {
     "eval/{benchmark}/avg@{k}": "accuracy over the benchmark's problems, k responses each",
     "eval/{benchmark}/avg@{k}/{rule}": "accuracy of the same responses by another rule of the evaluation's plan",
     "eval/{benchmark}/stderr@{k}": "its standard error over problems",
+    "eval/{benchmark}/majority@{k}": "share of problems whose most frequent answer is right (ties count in part); for k > 1",
     "eval/{benchmark}/boxed@{k}": "share of responses with a complete box",
+    "eval/{benchmark}/right_given_boxed@{k}": "share of right ones among the responses with a complete box",
+    "eval/{benchmark}/right_outside_box@{k}": "share of responses without a complete box whose answer, read flexibly, is right",
+    "eval/{benchmark}/reflection@{k}": "share of responses with the word rethink, recheck or recalculate in any form",
+    "eval/{benchmark}/code@{k}": "share of responses that look like a program",
+    "eval/{benchmark}/repetition@{k}": "share of responses that end in a loop",
     "eval/{benchmark}/truncated@{k}": "share of responses cut at the token limit",
     "eval/{benchmark}/length@{k}": "tokens per response",
     "eval/{benchmark}/seconds@{k}": "seconds the evaluation took",
@@ -57,8 +63,13 @@ METRICS: dict[str, str] = {
 
 def evaluation_metrics(benchmark: str, k: int, rules: Iterable[str] = ()) -> dict[str, str]:
     """The names of one benchmark's metrics: short key -> full name. A further rule's short key is ``rules/{rule}``."""
-    keys = {"accuracy": "avg"} | {key: key for key in ("stderr", "boxed", "truncated", "length", "seconds")}
-    names = {short: f"eval/{benchmark}/{key}@{k}" for short, key in keys.items()}
+    prefix, ending = "eval/{benchmark}/", "@{k}"
+    keys = [n.removeprefix(prefix).removesuffix(ending) for n in METRICS if n.startswith(prefix) and n.endswith(ending)]
+    names = {
+        "accuracy" if key == "avg" else key: f"eval/{benchmark}/{key}@{k}"
+        for key in keys
+        if k > 1 or key != "majority"  # one response outvotes nobody
+    }
     return names | {f"rules/{rule}": f"{names['accuracy']}/{rule}" for rule in rules}
 
 

@@ -117,7 +117,8 @@ class PeriodicEvaluation(Callback):
         rules: dict[str, dict[str, float]] = row["rules"]
         values = row | {f"rules/{rule}": figures["accuracy"] for rule, figures in rules.items()}
         names = evaluation_metrics(str(row["benchmark"]), int(row["k"]), rules)
-        metrics = {name: float(values[short]) for short, name in names.items()}
+        # None: there is no share of right ones among no boxes, and so no point on its curve.
+        metrics = {name: float(values[short]) for short, name in names.items() if values[short] is not None}
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=int(row["rl_step"]))
             if isinstance(logger, TensorBoardLogger):

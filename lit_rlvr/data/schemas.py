@@ -6,6 +6,8 @@ First stage of the line, below the readers, which find the rows. Known schemas:
 verl                   prompt (chat messages), reward_model.ground_truth, extra_info.index
 OlympiadBench          question, final_answer (list), subfield
 MAWPS                  input, target
+ARC (multiple choice)  question, choices (text and label), answerKey
+SVAMP                  Body, Question, Answer; Type, ID
 MATH, AIME, AMC        problem (or question), answer; subject or type, level, unique_id
 GSM8K                  question, answer ending in ``#### n``
 Minerva                problem (or question), solution whose last box is the answer
@@ -17,15 +19,19 @@ import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from string import ascii_uppercase
 from typing import Any
 
 from lit_rlvr.data.prompts import SUFFIX
 from lit_rlvr.experience import Problem
 from lit_rlvr.rewards.extract import extract_boxed
 
-_IDS: tuple[str, ...] = ("unique_id", "id", "idx", "index")
+_IDS: tuple[str, ...] = ("unique_id", "id", "ID", "idx", "index")
 _VERL_IDS: tuple[str, ...] = ("index", "unique_id")  # the released accuracy histories are keyed by the index
-_SUBJECTS = ("subject", "type", "subfield")
+_SUBJECTS = ("subject", "type", "Type", "subfield")
+
+CHOOSE = "Answer with the letter of the right choice."
+"""Stands under the choices of a multiple-choice question, whose gold answer is a letter."""
 
 
 class SchemaError(ValueError):
@@ -68,6 +74,10 @@ def parse_row(row: Mapping[str, Any], source: str = "") -> Problem:
 def _question_and_answer(row: Mapping[str, Any]) -> tuple[str, str]:
     if "input" in row and "target" in row:
         return _text(row["input"]), _gold(row["target"])
+    if "choices" in row and "answerKey" in row:
+        return _multiple_choice(row)
+    if "Body" in row and "Question" in row and "Answer" in row:
+        return f"{_text(row['Body'])} {_text(row['Question'])}".strip(), _gold(row["Answer"])
     key = "problem" if "problem" in row else "question"
     if key in row and "final_answer" in row:
         context = _text(row.get("context"))
@@ -80,8 +90,22 @@ def _question_and_answer(row: Mapping[str, Any]) -> tuple[str, str]:
     keys = ", ".join(map(str, row)) or "none"
     raise SchemaError(
         f"no known schema fits its keys ({keys}); give it problem and answer, question and answer, input and target, "
-        "question and final_answer, problem and solution, or prompt, reward_model and extra_info"
+        "question and final_answer, question, choices and answerKey, Body, Question and Answer, problem and solution, or prompt, reward_model and extra_info"
     )
+
+
+def _multiple_choice(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The question with its choices under it, lettered A, B, C … in their order, whatever the file calls them."""
+    question, choices = _text(row.get("question")), row["choices"]
+    texts, labels = (choices.get("text"), choices.get("label")) if isinstance(choices, Mapping) else (None, None)
+    if not isinstance(texts, list) or not isinstance(labels, list) or not 2 <= len(texts) == len(labels) <= 26:
+        raise SchemaError("its choices are no lists of text and label, one label for each of 2 to 26 texts")
+    key, names = _text(row["answerKey"]), [_text(label) for label in labels]
+    if key and names.count(key) != 1:
+        raise SchemaError(f"its answerKey {key} is not one of its labels {', '.join(names)}")
+    lettered = [f"{letter}. {_text(text)}" for letter, text in zip(ascii_uppercase, texts, strict=False)]
+    answer = ascii_uppercase[names.index(key)] if key else ""
+    return "\n".join([question, *lettered, CHOOSE]) if question else "", answer
 
 
 def _last_user_message(prompt: Any) -> str:

@@ -1,4 +1,4 @@
-"""The benchmarks: what each one is, where its problems are found, and how it is decoded.
+"""The benchmarks: what each one is, where its problems are found, and how it is decoded. And which belong together.
 
 Stands before the evaluator, as the readers stand before training. Decoding is the paper's (arXiv 2504.20571):
 Qwen2.5-Math's evaluation prompt, 3,072 tokens, greedy, and for the small competitions 8 samples at temperature 0.6.
@@ -46,6 +46,13 @@ class Benchmark:
 
 def _mawps(part: str, problems: int) -> Benchmark:
     return Benchmark(f"mawps-{part}", f"MAWPS word problems, {part}", problems, f"word_problems/mawps/{part}.jsonl")
+
+
+def _arc(part: str, problems: int) -> Benchmark:
+    title, file = part.capitalize(), f"benchmarks/arc_{part}/test.jsonl"
+    return Benchmark(
+        f"arc_{part}", f"ARC, {part} questions, multiple choice", problems, file, f"allenai/ai2_arc:ARC-{title}:test"
+    )
 
 
 def _competition(name: str, description: str, problems: int, hub: str) -> Benchmark:
@@ -100,8 +107,28 @@ BENCHMARKS: dict[str, Benchmark] = {
         _mawps("addsub", 395),
         _mawps("multiarith", 600),
         _mawps("singleeq", 508),
+        Benchmark("svamp", "SVAMP, varied word problems", 300, "word_problems/svamp/test.jsonl", "ChilleD/SVAMP:test"),
+        _arc("easy", 2376),
+        _arc("challenge", 1172),
     )
 }
+
+PRESETS: dict[str, tuple[str, ...]] = {
+    "paper-six": ("math500", "aime24", "aime25", "amc23", "minerva", "olympiadbench"),
+    "arc": ("arc_easy", "arc_challenge"),
+}
+"""Benchmarks that are reported together, by the name of the preset. The paper's headline is the average of its six."""
+
+
+def get_preset(name: str) -> tuple[str, ...]:
+    """The benchmarks of that preset.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in PRESETS:
+        raise UserError(f"There is no preset {name!r}; use one of {', '.join(PRESETS)}.")
+    return PRESETS[name]
 
 
 def get_benchmark(name: str) -> Benchmark:

@@ -3,22 +3,15 @@
 Last stage of the line. It runs inside training and alone, with the engine, prompts and verifier of training.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator
 
-import torch
-from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from lit_rlvr.data.prompts import encode
-from lit_rlvr.evaluation.metrics import KINDS, PerProblemAccuracy, ResponseStatistics
 from lit_rlvr.evaluation.plan import EvaluationPlan
+from lit_rlvr.evaluation.responses import from_rollouts
 from lit_rlvr.evaluation.result import EvaluationResult, EvaluationSample
-from lit_rlvr.evaluation.rules import MAIN
-from lit_rlvr.experience import Problem, Rollouts
-from lit_rlvr.rewards.extract import extract_boxed
-from lit_rlvr.rewards.rule import Mode, Rule
-from lit_rlvr.rewards.verdict import Verdict
+from lit_rlvr.evaluation.tally import Tally, VerifiesMany
 from lit_rlvr.rollout.engine import Progress, RolloutEngine, Sampling
 from lit_rlvr.seeding import step_seed
 
@@ -27,16 +20,6 @@ __all__ = ["EvaluationPlan", "EvaluationResult", "EvaluationSample", "evaluate"]
 SAMPLED_CHUNK = 256
 """Responses per engine call when sampling. Fixed, for the draws of a response hang on its place in its call; large enough
 to keep an engine busy, small enough that ranks share the small competitions' 240 and 320 responses."""
-
-KEPT_SAMPLES = 4
-"""Responses shown per evaluation, always to the same problems, so that they can be compared over RL steps."""
-
-
-class VerifiesMany(Protocol):
-    """What the evaluator asks of a verifier."""
-
-    def verify_many(self, pairs: list[tuple[str, str]], rule: Rule, mode: Mode) -> Sequence[Verdict]:
-        """One verdict for each (response, gold answer), by that rule, whatever the verifier's own is."""
 
 
 def evaluate(
@@ -79,10 +62,7 @@ def evaluate(
     template = plan.settled()["template"]
     chunks = list(_chunks(len(problems), sampling, rank, world_size, batch_responses))
     asked = sum(len(indices) for _, indices in chunks) * sampling.n
-    accuracy, statistics = PerProblemAccuracy(len(problems)), ResponseStatistics()
-    by_rule = {name: (scoring, PerProblemAccuracy(len(problems))) for name, scoring in plan.scorings.items()}
-    shown = {i * len(problems) // KEPT_SAMPLES for i in range(KEPT_SAMPLES)}
-    samples: list[EvaluationSample] = []
+    tally = Tally(plan, problems, verifier)
     done = 0
     for chunk, indices in chunks:
 
@@ -93,29 +73,10 @@ def evaluate(
         prompts = [encode(template, problems[i].question, tokenizer) for i in indices]
         # rl_step is left out of the seed on purpose: see above.
         draws = step_seed(seed, chunk, stream=f"evaluation/{plan.benchmark}")
-        rollouts = engine.generate(prompts, sampling, draws, report)
-        answered = torch.tensor(indices, dtype=torch.int64)[rollouts.rows.cpu()]
-        pairs = [(text, problems[i].answer) for text, i in zip(rollouts.texts, answered.tolist(), strict=True)]
-        verdicts = verifier.verify_many(pairs, *MAIN)
-        accuracy.update(answered, _right(verdicts))
-        for scoring, also in by_rule.values():
-            also.update(answered, _right(verifier.verify_many(pairs, *scoring)))
-        _count(statistics, rollouts, verdicts)
-        samples += _first_responses(answered.tolist(), problems, rollouts, verdicts, shown)
-        done += len(rollouts)
-    part = EvaluationResult(
-        plan=plan,
-        rl_step=rl_step,
-        problems=problems,
-        correct=tuple(accuracy.correct.tolist()),
-        sampled=tuple(accuracy.sampled.tolist()),
-        boxed=int(statistics.boxed),
-        truncated=int(statistics.truncated),
-        tokens=int(statistics.tokens),
-        kinds=dict(zip(map(str, KINDS), statistics.kinds.tolist(), strict=True)),
-        samples=tuple(samples),
-        correct_by_rule={name: tuple(also.correct.tolist()) for name, (_, also) in by_rule.items()},
-    )
+        responses = from_rollouts(engine.generate(prompts, sampling, draws, report), indices)
+        tally.add(responses)
+        done += len(responses)
+    part = tally.result(rl_step)
     return part.gather() if world_size > 1 else part
 
 
@@ -130,25 +91,3 @@ def _chunks(
         size = max(1, SAMPLED_CHUNK // sampling.n)
         for chunk in range(rank, -(-problems // size), world_size):
             yield chunk, list(range(chunk * size, min((chunk + 1) * size, problems)))
-
-
-def _right(verdicts: Sequence[Verdict]) -> Tensor:
-    return torch.tensor([verdict.right for verdict in verdicts], dtype=torch.bool)
-
-
-def _count(statistics: ResponseStatistics, rollouts: Rollouts, verdicts: Sequence[Verdict]) -> None:
-    boxed = torch.tensor([extract_boxed(text) is not None for text in rollouts.texts], dtype=torch.bool)
-    statistics.update(verdicts, boxed, rollouts.stopped.cpu(), rollouts.lengths.cpu())
-
-
-def _first_responses(
-    answered: list[int],
-    problems: tuple[Problem, ...],
-    rollouts: Rollouts,
-    verdicts: Sequence[Verdict],
-    shown: set[int],
-) -> Iterator[EvaluationSample]:
-    """The first response to each problem that is shown."""
-    for place, index in enumerate(answered):
-        if index in shown and (place == 0 or answered[place - 1] != index):
-            yield EvaluationSample(index, problems[index], rollouts.texts[place], verdicts[place])

@@ -16,6 +16,12 @@ from lit_rlvr.rewards.verdict import Kind, Verdict
 KINDS: tuple[Kind, ...] = tuple(Kind)
 
 
+def shares(correct: Tensor, sampled: Tensor) -> Tensor:
+    """[P'] float64, share of right responses of the problems that have any."""
+    asked = sampled > 0
+    return correct[asked].double() / sampled[asked].double()
+
+
 def avg_at_k(correct: Tensor, sampled: Tensor) -> float:
     """Mean over problems of the share of right responses.
 
@@ -23,8 +29,8 @@ def avg_at_k(correct: Tensor, sampled: Tensor) -> float:
         correct: [P], right responses per problem.
         sampled: [P], responses per problem; problems without any are left out.
     """
-    shares = _shares(correct, sampled)
-    return float(shares.mean()) if len(shares) else 0.0
+    right = shares(correct, sampled)
+    return float(right.mean()) if len(right) else 0.0
 
 
 def standard_error(correct: Tensor, sampled: Tensor) -> float:
@@ -33,8 +39,8 @@ def standard_error(correct: Tensor, sampled: Tensor) -> float:
     Problems are the independent draws; k responses to one problem are not k draws. With a single problem the spread
     cannot be seen, and 0.5, the largest a share can have, is returned.
     """
-    shares = _shares(correct, sampled)
-    return float(shares.std(correction=1)) / len(shares) ** 0.5 if len(shares) > 1 else 0.5
+    right = shares(correct, sampled)
+    return float(right.std(correction=1)) / len(right) ** 0.5 if len(right) > 1 else 0.5
 
 
 def pass_at_k(correct: Tensor, sampled: Tensor, k: int) -> float:
@@ -157,8 +163,3 @@ class ResponseStatistics(Metric):
         """``boxed`` and ``truncated`` as shares, ``length`` in tokens per response; float64 scalars."""
         total = self.responses.clamp(min=1).double()
         return {"boxed": self.boxed / total, "truncated": self.truncated / total, "length": self.tokens / total}
-
-
-def _shares(correct: Tensor, sampled: Tensor) -> Tensor:
-    asked = sampled > 0
-    return correct[asked].double() / sampled[asked].double()

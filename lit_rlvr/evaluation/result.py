@@ -10,10 +10,14 @@ from typing import Any
 import torch
 import torch.distributed
 
+from lit_rlvr.evaluation.intervals import bootstrap_interval
 from lit_rlvr.evaluation.metrics import avg_at_k, by_group, pass_at_k, standard_error
 from lit_rlvr.evaluation.plan import EvaluationPlan
 from lit_rlvr.experience import Problem
 from lit_rlvr.rewards.verdict import Verdict
+
+OUTSIDE_BOX = "right_outside_box"
+"""Key of the share of responses that have no complete box but whose answer, read flexibly, is right."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class EvaluationResult:
         tokens: in all responses.
         kinds: kind of verdict -> responses.
         samples: a few responses.
+        majority: P credits of majority@k, between 0 and 1; 0 for a problem of another rank.
+        signs: ``OUTSIDE_BOX`` and the keys of :data:`lit_rlvr.evaluation.manner.MANNERS` -> responses that show it.
         correct_by_rule: name of a further way to score (``plan.rules``) -> P counts of responses it holds right.
     """
 
@@ -54,6 +60,8 @@ class EvaluationResult:
     tokens: int
     kinds: dict[str, int]
     samples: tuple[EvaluationSample, ...]
+    majority: tuple[float, ...]
+    signs: dict[str, int]
     correct_by_rule: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
@@ -70,6 +78,22 @@ class EvaluationResult:
     def stderr(self) -> float:
         """Standard error of the accuracy over problems."""
         return standard_error(*self._counts())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95% bootstrap interval of the accuracy over problems."""
+        return bootstrap_interval(*self._counts())
+
+    @property
+    def majority_accuracy(self) -> float:
+        """majority@k: mean credit over problems."""
+        sampled = self._counts()[1]
+        return avg_at_k(torch.tensor(self.majority, dtype=torch.float64), sampled.clamp(max=1))
+
+    @property
+    def right_given_boxed(self) -> float | None:
+        """Share of right ones among the boxed responses (whoever is right has a box); None if there is no box."""
+        return sum(self.correct) / self.boxed if self.boxed else None
 
     @property
     def boxed_rate(self) -> float:
@@ -110,6 +134,7 @@ class EvaluationResult:
         ``correct`` lists the right responses per problem, in the benchmark's order, for paired tests between steps.
         """
         settled, k = self.plan.settled(), self.plan.k
+        low, high = self.interval
         return {
             "rl_step": self.rl_step,
             "benchmark": self.plan.benchmark,
@@ -118,9 +143,14 @@ class EvaluationResult:
             "temperature": settled["temperature"],
             "accuracy": self.accuracy,
             "stderr": self.stderr,
+            "ci_low": low,
+            "ci_high": high,
+            "majority": self.majority_accuracy,
             "rules": {name: {"accuracy": mean, "stderr": error} for name, (mean, error) in self.by_rule().items()},
             "pass_at_k": {str(j): self.pass_at(j) for j in sorted({2**i for i in range(k.bit_length())} | {k})},
             "boxed": self.boxed_rate,
+            "right_given_boxed": self.right_given_boxed,
+            **{name: count / max(1, self.responses) for name, count in self.signs.items()},
             "truncated": self.truncated_rate,
             "length": self.mean_length,
             "verdicts": dict(self.kinds),
@@ -143,6 +173,8 @@ class EvaluationResult:
             tokens=self.tokens + other.tokens,
             kinds={kind: count + other.kinds[kind] for kind, count in self.kinds.items()},
             samples=tuple(sorted(self.samples + other.samples, key=lambda sample: sample.index)),
+            majority=tuple(a + b for a, b in zip(self.majority, other.majority, strict=True)),
+            signs={name: count + other.signs[name] for name, count in self.signs.items()},
             correct_by_rule={
                 name: _add(right, other.correct_by_rule[name]) for name, right in self.correct_by_rule.items()
             },

@@ -64,6 +64,9 @@ def test_rules_in_a_run_and_after_resume(
     for name in RULES:
         (event,) = events.Scalars(f"eval/tiny500/avg@1/{name}")
         assert (event.step, event.value) == (2, pytest.approx(rules[name]["accuracy"]))
+    for name in ("right_outside_box", "reflection", "code", "repetition"):
+        (event,) = events.Scalars(f"eval/tiny500/{name}@1")
+        assert (event.step, event.value) == (2, pytest.approx(rows[-1][name]))
 
 
 def test_a_printed_configuration_says_the_same_again(
@@ -93,6 +96,13 @@ def test_names_of_further_rules() -> None:
     assert names["rules/qwen"] == "eval/math500/avg@8/qwen"
     assert names["rules/exact/flexible"] == "eval/math500/avg@8/exact/flexible"
     assert "eval/{benchmark}/avg@{k}/{rule}" in METRICS
+
+
+@pytest.mark.parametrize("k", [1, 8])
+def test_every_curve_of_an_evaluation_is_in_the_table(k: int) -> None:
+    names = evaluation_metrics("math500", k, ["qwen"])
+    table = {name.format(benchmark="math500", k=k, rule="qwen") for name in METRICS if name.startswith("eval/")}
+    assert set(names.values()) == (table if k > 1 else table - {"eval/math500/majority@1"})
 
 
 def test_a_plan_says_its_rules() -> None:

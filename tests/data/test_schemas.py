@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lit_rlvr.data.prompts import SUFFIX
-from lit_rlvr.data.schemas import SchemaError, parse_row
+from lit_rlvr.data.schemas import CHOOSE, SchemaError, parse_row
 from lit_rlvr.experience import Problem
 
 
@@ -74,6 +74,18 @@ def test_the_last_user_message_is_the_question() -> None:
         ({"question": "O", "final_answer": [r"\$5"], "context": "C"}, Problem("", "C\nO", r"\$5", source="s")),
         ({"question": "O", "final_answer": "[1, 2)"}, Problem("", "O", "[1, 2)", source="s")),
         ({"question": "O", "final_answer": "[1, 2]"}, Problem("", "O", "[1, 2]", source="s")),
+        (
+            {"ID": "c-1", "Body": "Ann has 3 pens. ", "Question": "How many?", "Answer": 3.0, "Type": "Sum"},
+            Problem("c-1", "Ann has 3 pens. How many?", "3", "Sum", source="s"),
+        ),
+        (
+            {"id": "m", "question": "Which?", "choices": {"text": ["x", " y"], "label": ["A", "B"]}, "answerKey": "B"},
+            Problem("m", f"Which?\nA. x\nB. y\n{CHOOSE}", "B", source="s"),
+        ),
+        (
+            {"question": "Q", "choices": {"text": ["p", "q", "r"], "label": ["1", "2", "3"]}, "answerKey": "1"},
+            Problem("", f"Q\nA. p\nB. q\nC. r\n{CHOOSE}", "A", source="s"),
+        ),
     ],
 )
 def test_rows_of_the_other_schemas(row: dict[str, Any], expected: Problem) -> None:
@@ -90,6 +102,7 @@ def test_rows_of_the_other_schemas(row: dict[str, Any], expected: Problem) -> No
         {"question": "Q", "answer": "working\n####"},
         {"question": "Q", "final_answer": []},
         _verl("P", truth=" "),
+        {"question": "Q", "choices": {"text": ["p", "q"], "label": ["A", "B"]}, "answerKey": ""},
     ],
 )
 def test_a_blank_gold_answer_is_empty(row: dict[str, Any]) -> None:
@@ -102,6 +115,13 @@ def test_a_blank_gold_answer_is_empty(row: dict[str, Any]) -> None:
         ({"text": "T", "label": 1}, r"no known schema fits its keys \(text, label\)"),
         ({}, r"no known schema fits its keys \(none\)"),
         ({"problem": " ", "answer": "1"}, "question is blank"),
+        ({"question": "", "choices": {"text": ["p", "q"], "label": ["A", "B"]}, "answerKey": "A"}, "question is blank"),
+        ({"question": "Q", "choices": ["p", "q"], "answerKey": "A"}, "choices are no lists of text and label"),
+        ({"question": "Q", "choices": {"text": ["p", "q"], "label": ["A"]}, "answerKey": "A"}, "choices are no lists"),
+        (
+            {"question": "Q", "choices": {"text": ["p", "q"], "label": ["A", "B"]}, "answerKey": "1"},
+            "its answerKey 1 is not one of its labels A, B",
+        ),
         ({"prompt": [], "reward_model": {"ground_truth": "1"}}, "no user message"),
         ({"prompt": "Q", "reward_model": {"style": "rule"}}, "no ground_truth"),
     ],

@@ -8,7 +8,7 @@ import pytest
 from lit_rlvr.data.prompts import TEMPLATES
 from lit_rlvr.errors import UserError
 from lit_rlvr.evaluation import benchmarks
-from lit_rlvr.evaluation.benchmarks import BENCHMARKS, get_benchmark, load
+from lit_rlvr.evaluation.benchmarks import BENCHMARKS, PRESETS, get_benchmark, get_preset, load
 
 COUNTS = {
     "tiny500": 500,
@@ -23,7 +23,11 @@ COUNTS = {
     "mawps-addsub": 395,
     "mawps-multiarith": 600,
     "mawps-singleeq": 508,
+    "svamp": 300,
+    "arc_easy": 2376,
+    "arc_challenge": 1172,
 }
+NOT_HERE = {"tiny500", "svamp", "arc_easy", "arc_challenge"}
 
 
 @pytest.fixture(autouse=True)
@@ -44,14 +48,22 @@ def test_the_table_is_complete() -> None:
 
 def test_the_decoding_is_the_papers() -> None:
     decoding = {b.name: (b.template, b.samples, b.temperature, b.max_tokens) for b in BENCHMARKS.values()}
-    for name in ("math500", "minerva", "olympiadbench"):
+    for name in ("math500", "minerva", "olympiadbench", "arc_easy", "arc_challenge"):
         assert decoding[name] == ("qwen25-math-cot", 1, 0.0, 3072)
     for name in ("aime24", "aime25", "amc23"):
         assert decoding[name] == ("qwen25-math-cot", 8, 0.6, 3072)
     assert decoding["tiny500"] == ("chat-plain", 1, 0.0, 64)
 
 
-@pytest.mark.parametrize("name", [name for name in COUNTS if name != "tiny500"])
+def test_presets_are_made_of_benchmarks() -> None:
+    assert get_preset("paper-six") == ("math500", "aime24", "aime25", "amc23", "minerva", "olympiadbench")
+    assert sum(BENCHMARKS[name].problems for name in get_preset("paper-six")) == 1547
+    assert all(name in BENCHMARKS for preset in PRESETS for name in get_preset(preset))
+    with pytest.raises(UserError, match="no preset 'six'; use one of paper-six, arc"):
+        get_preset("six")
+
+
+@pytest.mark.parametrize("name", [name for name in COUNTS if name not in NOT_HERE])
 def test_the_real_files(name: str, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIT_RLVR_DATA", str(shared_data))
     problems = load(name)

@@ -1,6 +1,8 @@
 """The evaluator on an engine that answers from a table: what it counts, what it asks for, and that splits change nothing."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ from lit_rlvr.errors import UserError
 from lit_rlvr.evaluation.benchmarks import load
 from lit_rlvr.evaluation.evaluator import EvaluationPlan, EvaluationResult
 from lit_rlvr.evaluation.metrics import PerProblemAccuracy
+from lit_rlvr.experience import Rollouts
 from lit_rlvr.rewards.verdict import Kind, Verdict
-from lit_rlvr.rollout.engine import RolloutEngine, Sampling
+from lit_rlvr.rewards.verifier import Verifier
+from lit_rlvr.rollout.engine import Progress, RolloutEngine, Sampling
 from tests.evaluation.doubles import TableEngine, run
 
 RULES = ("deepscaler", "qwen", "exact/flexible")
@@ -32,6 +36,10 @@ def test_greedy_counts(problem_file: str) -> None:
     assert result.accuracy == pytest.approx(0.4)
     assert result.stderr == pytest.approx((0.4 * 0.6 / 499) ** 0.5)
     assert result.boxed_rate == pytest.approx(0.8)
+    assert result.right_given_boxed == pytest.approx(0.5)
+    assert result.majority_accuracy == result.accuracy
+    low, high = result.interval
+    assert 0.35 < low < 0.4 < high < 0.45
     assert result.truncated_rate == pytest.approx(0.2)
     assert result.kinds == {
         "right": 200,
@@ -75,6 +83,51 @@ def test_the_row_is_json(problem_file: str) -> None:
     assert sum(problems for problems, _ in row["subjects"].values()) == 50
     assert set(row["levels"]) == {"0", "1"}
     assert row["stderr"] > 0
+    assert row["ci_low"] < row["accuracy"] < row["ci_high"]
+    assert row["majority"] == pytest.approx(sum(c > 3 for c in row["correct"]) / 50 + row["correct"].count(3) / 100)
+    assert row["right_given_boxed"] == pytest.approx(row["accuracy"] / row["boxed"])
+
+
+def test_the_row_says_how_responses_are_written(problem_file: str) -> None:
+    class Writer(TableEngine):
+        """Every tenth answers well outside the box, badly outside, by a program, in a loop, or with second thoughts."""
+
+        def generate(
+            self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int, progress: Progress | None = None
+        ) -> Rollouts:
+            rollouts = super().generate(prompts, sampling, seed, progress)
+            texts = list(rollouts.texts)
+            for i in range(0, len(texts), 10):
+                number = texts[i][10:-1]
+                texts[i : i + 5] = [
+                    f"The answer is {number}.",
+                    "The answer is -1.",
+                    "```python\nprint(2)",
+                    "no " * 200 + r"\boxed{1}",
+                    "We recheck, and wait.",
+                ]
+            return replace(rollouts, texts=tuple(texts))
+
+    plan = EvaluationPlan("tiny500", path=problem_file, limit=None)
+    with Verifier(workers=1) as verifier:
+        row = run(plan, engine=Writer(), verifier=verifier).row()
+    shares = {key: row[key] for key in ("right_outside_box", "reflection", "reflection_more", "code", "repetition")}
+    # The second answers outside the box, too, but wrongly; "print(2)" is right where 2 is asked for.
+    assert shares == {
+        "right_outside_box": pytest.approx(51 / 500),
+        "reflection": pytest.approx(0.1),
+        "reflection_more": pytest.approx(0.1),
+        "code": pytest.approx(0.1),
+        "repetition": pytest.approx(0.1),
+    }
+
+
+def test_without_a_box_there_is_no_share_of_right_ones_among_boxes(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text("".join(json.dumps({"problem": f"Say {i}.", "answer": str(i)}) + "\n" for i in (4, 9)))
+    result = run(EvaluationPlan("tiny500", path=str(path), limit=2))
+    assert result.boxed == 0
+    assert result.row()["right_given_boxed"] is None
 
 
 @pytest.mark.parametrize("world_size", [2, 3, 8])
