@@ -8,7 +8,8 @@ from lit_rlvr.errors import UserError
 from lit_rlvr.files import write_atomically
 from lit_rlvr.report.arms import find_arms
 from lit_rlvr.report.drawing import look
-from lit_rlvr.report.page import GENERATOR, to_html, to_markdown
+from lit_rlvr.report.html_page import GENERATOR, to_html
+from lit_rlvr.report.markdown import to_markdown
 from lit_rlvr.report.sections import make_sections
 
 PAGE, TEXT, FIGURES = "report.html", "report.md", "figures"

@@ -14,12 +14,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lit_rlvr.files import write_atomically
+from lit_rlvr.report.page import DENSITY
 from lit_rlvr.report.statistics import Band
 
-WIDTH = 9.6
-"""Inches. At 150 dots per inch and the page's 62 rem, a point of type is about a CSS pixel: 9 pt reads like the tables."""
+WIDTH = 10.4
+"""Inches. With the page's density an inch is 100 CSS pixels, so the figure is as wide as the page and 9 points read like its
+tables."""
 
-DPI = 150
+DPI = 100 * DENSITY
 
 LETTERS = 13
 """That many letters of a legend stand on an inch; a handle with its gap takes six."""
@@ -76,9 +78,9 @@ def style(index: int) -> dict[str, object]:
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index // len(COLOURS) % len(DASHES)]}
 
 
-def panels(count: int, columns: int, height: float, share_y: bool = False) -> tuple[Figure, list[Axes]]:
-    """A figure with ``count`` panels in rows of ``columns``, each ``height`` inches tall."""
-    columns = min(columns, count)
+def panels(count: int, height: float, share_y: bool = False) -> tuple[Figure, list[Axes]]:
+    """A figure with ``count`` panels, two or three in a row, each ``height`` inches tall."""
+    columns = 2 if count == 4 else min(count, 3)
     rows = -(-count // columns)
     # A single panel as wide as the page would be a strip: it gets two thirds.
     width = WIDTH if columns > 1 else 0.72 * WIDTH
@@ -104,7 +106,8 @@ def draw_band(
     """The mean as a line, the range over seeds as a shade behind it. Few points get marks; a single point is one."""
     mean = [scale * value for value in curve.mean]
     marker = "o" if marks or len(mean) == 1 else None
-    axes.plot(curve.steps, mean, label=label, marker=marker, markersize=3.5, **look)  # type: ignore[arg-type]
+    # A mark on the edge of the panel is drawn whole.
+    axes.plot(curve.steps, mean, label=label, marker=marker, markersize=3.5, clip_on=not marks, **look)  # type: ignore[arg-type]
     if curve.seeds > 1:
         low, high = ([scale * value for value in side] for side in (curve.low, curve.high))
         axes.fill_between(curve.steps, low, high, color=str(look["color"]), alpha=0.18, linewidth=0)

@@ -10,10 +10,13 @@ from lit_rlvr.report import drawing
 from lit_rlvr.report.arms import Arm, main_kind
 from lit_rlvr.report.phenomena import FormatSplit, Group, saturation
 from lit_rlvr.report.reading import Kind
-from lit_rlvr.report.statistics import Band
+from lit_rlvr.report.statistics import Band, coarser
 
 CURVE = 3
 """Evaluations from which on they are a curve rather than two ends."""
+
+POINTS = 150
+"""Points of a training curve at most: more of them, a third of a panel's width, are a thicket of noise."""
 
 MARKED = 40
 """Points up to which each gets a mark."""
@@ -49,11 +52,13 @@ def accuracy_figure(arms: Sequence[Arm], file: Path) -> Path | None:
     if not shown:
         return None
     kinds = list(dict.fromkeys(kind for arm in shown for kind in curve_kinds(arm)))
-    figure, axes = drawing.panels(len(shown), 3 if len(shown) > 4 else 2, 2.75 if len(shown) > 1 else 3.9, share_y=True)
+    figure, axes = drawing.panels(len(shown), 2.75 if len(shown) > 1 else 3.9, share_y=True)
     for panel, arm in zip(axes, shown, strict=True):
         training = arm.training_accuracy()
         if training:
-            drawing.draw_band(panel, training, {"color": drawing.GREY, "linewidth": 1.2}, "training problem(s)", 100)
+            drawing.draw_band(
+                panel, coarser(training, POINTS), {"color": drawing.GREY, "linewidth": 1.2}, "training problem(s)", 100
+            )
         for kind in curve_kinds(arm):
             curve = arm.curve(kind)
             if curve:
@@ -73,22 +78,21 @@ def accuracy_figure(arms: Sequence[Arm], file: Path) -> Path | None:
 
 
 def learning_curves(arms: Sequence[Arm], file: Path) -> Path | None:
-    """Test accuracy of all arms on one chart, a panel per kind of evaluation that two of them made more than once."""
+    """Test accuracy of all arms on one chart, a panel per kind of evaluation of which two have a curve."""
     curves = {
-        kind: {i: c for i, arm in enumerate(arms) if (c := arm.curve(kind)) and len(c.steps) > 1}
-        for kind in dict.fromkeys(kind for arm in arms for kind in arm.kinds())
+        kind: {i: c for i, arm in enumerate(arms) if kind in curve_kinds(arm) and (c := arm.curve(kind))}
+        for kind in dict.fromkeys(kind for arm in arms for kind in curve_kinds(arm))
     }
-    curves = {kind: of for kind, of in curves.items() if len(of) > 1}
+    curves = {kind: of for kind, of in curves.items() if len([c for c in of.values() if len(c.steps) > 1]) > 1}
     if not curves:
         return None
-    figure, axes = drawing.panels(
-        len(curves), 3 if len(curves) > 4 else 2, 3.1 if len(curves) > 1 else 4.2, share_y=True
-    )
+    figure, axes = drawing.panels(len(curves), 2.9 if len(curves) > 1 else 4.2)
     for panel, (kind, of) in zip(axes, curves.items(), strict=True):
         for i, curve in of.items():
             drawing.draw_band(panel, curve, drawing.style(i), arms[i].name, 100, len(curve.steps) <= MARKED)
         panel.set_title(kind.label)
-        _percent(panel)
+        panel.set_ylim(bottom=0)
+        panel.yaxis.set_major_formatter(PercentFormatter(decimals=0))
         drawing.rl_steps(panel)
     _label_left(axes, "test accuracy")
     drawing.legend(figure, axes)
@@ -104,15 +108,17 @@ def dynamics_figure(arms: Sequence[Arm], file: Path) -> Path | None:
     found = [(words, curves) for words, curves in found if curves]
     if not found:
         return None
-    figure, axes = drawing.panels(len(found), 3, 2.35)
+    figure, axes = drawing.panels(len(found), 2.35)
     for panel, ((title, unit), curves) in zip(axes, found, strict=True):
         percent = unit.startswith("%")
         for i, curve in curves.items():
             look = drawing.style(i) | {"linewidth": 1.2}
-            drawing.draw_band(panel, curve, look, arms[i].name, 100 if percent else 1, title == REFLECTION[0])
+            drawing.draw_band(
+                panel, coarser(curve, POINTS), look, arms[i].name, 100 if percent else 1, title == REFLECTION[0]
+            )
         panel.set_title(title)
         panel.set_ylabel(unit)
-        panel.set_ylim(bottom=0)
+        panel.set_ylim(bottom=0, top=max(panel.get_ylim()[1], 1.0) if percent else None)
         drawing.rl_steps(panel)
     if len(arms) > 1:
         drawing.legend(figure, axes)
@@ -127,13 +133,13 @@ def reflection(arm: Arm) -> Band | None:
     return curves[kinds.index(kind)] if kind else None
 
 
-def groups_figure(groups: Mapping[str, Sequence[Group]], file: Path, columns: int = 3) -> Path | None:
+def groups_figure(groups: Mapping[str, Sequence[Group]], file: Path) -> Path | None:
     """Accuracy per subject or level before and after, a panel per arm; the range over seeds as a thin line."""
     shown = {name: of for name, of in groups.items() if of}
     if not shown:
         return None
     names = list(dict.fromkeys(group.name for of in shown.values() for group in of))
-    figure, axes = drawing.panels(len(shown), columns, 0.27 * len(names) + 0.85, share_y=True)
+    figure, axes = drawing.panels(len(shown), 0.27 * len(names) + 0.85, share_y=True)
     for panel, (arm, of) in zip(axes, shown.items(), strict=True):
         for group in of:
             y = names.index(group.name)
@@ -167,44 +173,38 @@ def groups_figure(groups: Mapping[str, Sequence[Group]], file: Path, columns: in
     return drawing.save(figure, file)
 
 
-def format_figure(splits: Mapping[str, FormatSplit], file: Path) -> Path | None:
-    """What each arm's gain is made of: a bar for boxing, one for accuracy given a box, a mark at their sum."""
+def format_figure(splits: Mapping[str, Mapping[str, FormatSplit]], file: Path) -> Path | None:
+    """What each arm's gain is made of: a bar for boxing, one for accuracy given a box, a mark at their sum.
+
+    Args:
+        splits: evaluation -> arm -> its split; a panel per evaluation.
+        file: to write.
+    """
     if not splits:
         return None
-    figure, (axes,) = drawing.panels(1, 1, 0.42 * len(splits) + 0.95)
-    for y, split in enumerate(splits.values()):
-        ends = {1: 0.0, -1: 0.0}
-        parts = (
-            (split.parts.boxed, drawing.COLOURS[4], "more answers in a box"),
-            (split.parts.reasoning, drawing.COLOURS[0], "boxed answers more often right"),
-        )
-        for value, colour, label in parts:
-            side = 1 if value >= 0 else -1
-            axes.barh(y, 100 * value, left=100 * ends[side], height=0.55, color=colour, label=label if y == 0 else "_")
-            ends[side] += value
-        axes.plot(
-            [100 * split.parts.gain],
-            [y],
-            "D",
-            color=drawing.INK,
-            markersize=4.5,
-            label="gain in accuracy" if y == 0 else "_",
-        )
-        axes.annotate(
-            f"{100 * split.parts.gain:+.1f}",
-            (100 * ends[1], y),
-            xytext=(7, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8.5,
-        )
-    axes.set_yticks(range(len(splits)), list(splits))
-    axes.set_ylim(len(splits) - 0.5, -0.5)
-    axes.grid(axis="y", visible=False)
-    axes.axvline(0, color=drawing.GREY, linewidth=0.8)
-    axes.set_xlabel("points of test accuracy")
-    axes.margins(x=0.12)
-    drawing.legend(figure, [axes])
+    arms = list(dict.fromkeys(arm for of in splits.values() for arm in of))
+    figure, axes = drawing.panels(len(splits), 0.4 * len(arms) + 0.95, share_y=True)
+    for panel, (title, of) in zip(axes, splits.items(), strict=True):
+        labels = {drawing.COLOURS[4]: "more answers in a box", drawing.COLOURS[0]: "boxed answers more often right"}
+        for arm, split in of.items():
+            y, ends = arms.index(arm), {1: 0.0, -1: 0.0}
+            for value, colour in zip((split.parts.boxed, split.parts.reasoning), labels, strict=True):
+                side = 1 if value >= 0 else -1
+                panel.barh(y, 100 * value, left=100 * ends[side], height=0.55, color=colour, label=labels[colour])
+                ends[side] += value
+            gain = 100 * split.parts.gain
+            panel.plot([gain], [y], "D", color=drawing.INK, markersize=4.5, label="gain in accuracy")
+            place = {"xytext": (7, 0), "textcoords": "offset points", "va": "center", "fontsize": 8.5}
+            panel.annotate(f"{gain:+.1f}", (100 * ends[1], y), **place)  # type: ignore[arg-type]
+        panel.set_yticks(range(len(arms)), arms)
+        panel.set_ylim(len(arms) - 0.5, -0.5)
+        panel.grid(axis="y", visible=False)
+        panel.axvline(0, color=drawing.GREY, linewidth=0.8)
+        panel.set_xlabel("points of test accuracy")
+        panel.margins(x=0.16)
+        if len(splits) > 1:
+            panel.set_title(title)
+    drawing.legend(figure, axes)
     return drawing.save(figure, file)
 
 

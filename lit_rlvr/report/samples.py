@@ -33,6 +33,18 @@ class Sample:
     answer: str
     response: str
 
+    @property
+    def head(self) -> str:
+        """What is known of the response."""
+        return ", ".join(part for part in (self.verdict, self.facts) if part)
+
+    @property
+    def body(self) -> str:
+        """Question, answers and response."""
+        if not self.problem:
+            return self.response
+        return f"{self.question}\n\ngold: {self.gold}   read as: {self.answer}\n\n{self.response}"
+
 
 def parse(text: str) -> list[Sample]:
     """The responses in one text."""
@@ -61,27 +73,25 @@ def moments(steps: Sequence[int], solved: int | None) -> dict[int, str]:
     return dict(sorted(names.items()))
 
 
-def same_problem(texts: Mapping[int, Sequence[Sample]]) -> dict[int, Sample]:
-    """One response per step, to one problem where they have one in common.
+def same_problems(texts: Mapping[int, Sequence[Sample]], count: int) -> dict[int, list[Sample]]:
+    """Responses to the same problems at every step, as far as there are ``count`` of these; else the first ones.
 
-    Of several such problems it is the one at which the verdicts of the steps differ, so that a change can be seen.
+    Problems at which the verdicts of the steps differ come first, so that a change can be seen.
 
     Args:
         texts: RL step -> its responses.
+        count: problems.
     """
-    shown = {step: list(samples) for step, samples in texts.items() if samples}
-    if not shown:
-        return {}
-    first = next(iter(shown.values()))
+    first = {step: {s.problem: s for s in reversed(samples)} for step, samples in texts.items() if samples}
     common = [
-        s.problem for s in first if s.problem and all(any(o.problem == s.problem for o in v) for v in shown.values())
+        p
+        for p in dict.fromkeys(s.problem for v in texts.values() for s in v)
+        if p and all(p in v for v in first.values())
     ]
-    by_problem = [
-        {step: next(s for s in samples if s.problem == problem) for step, samples in shown.items()}
-        for problem in dict.fromkeys(common)
-    ]
-    telling = [chosen for chosen in by_problem if len({s.verdict for s in chosen.values()}) > 1]
-    return (telling or by_problem or [{step: samples[0] for step, samples in shown.items()}])[0]
+    if not common:
+        return {step: list(texts[step][:count]) for step in first}
+    common.sort(key=lambda problem: len({of[problem].verdict for of in first.values()}) == 1)  # stable
+    return {step: [of[problem] for problem in common[:count]] for step, of in first.items()}
 
 
 def right_and_wrong(samples: Sequence[Sample]) -> list[Sample]:

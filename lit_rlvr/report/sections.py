@@ -4,18 +4,33 @@ Each phenomenon of arXiv 2504.20571 has its section, which says what the paper s
 nothing was recorded.
 """
 
+import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lit_rlvr.report import figures, tables
+from lit_rlvr.report import effect_tables, figures, tables
 from lit_rlvr.report.arms import Arm
 from lit_rlvr.report.page import Block, Items, Picture, Responses, Section, Table, Text
-from lit_rlvr.report.phenomena import FormatSplit, by_group, class_name, compared_kinds, format_split, saturation
+from lit_rlvr.report.phenomena import (
+    FormatSplit,
+    Saturation,
+    by_group,
+    class_name,
+    compared_kinds,
+    format_split,
+    saturation,
+)
 from lit_rlvr.report.published import compare, published, settings_of
 from lit_rlvr.report.reading import Kind, Run
-from lit_rlvr.report.samples import Sample, moments, parse, right_and_wrong, same_problem
+from lit_rlvr.report.samples import Sample, moments, parse, right_and_wrong, same_problems
 
-BANDS = "With several seeds a line is their mean and the shade reaches from the least to the greatest seed."
+TEST_PROBLEMS = 2
+"""Test problems whose responses are shown."""
+
+BANDS = (
+    "With several seeds a line is their mean and the shade reaches from the least to the greatest seed. Of a long run, a point "
+    "of a training curve is the mean of several neighbouring RL steps."
+)
 
 
 def make_sections(arms: Sequence[Arm], notes: Sequence[str], folder: Path) -> list[Section]:
@@ -57,14 +72,42 @@ def _saturation(arms: Sequence[Arm], folder: Path) -> Section:
         "Post-saturation generalization",
         (
             _paper("saturation"),
+            Items(tuple(_since_solved(name, seeds) for name, seeds in found.items())),
             *(blocks or [Text("No accuracy over RL steps was recorded.")]),
             tables.saturation_table(found),
         ),
     )
 
 
+def _since_solved(arm: str, seeds: Sequence[Saturation]) -> str:
+    """What came after saturation, of one arm in one sentence."""
+    if not any(seed.run.training_accuracy() for seed in seeds):
+        return f"{arm}: no training on record."
+    steps = sorted(seed.step for seed in seeds if seed.step is not None)
+    if not steps:
+        last = max(seed.run.last_step() for seed in seeds)
+        return f"{arm}: training accuracy did not reach 99% over the window in {last:,} RL steps."
+    when = " to ".join(dict.fromkeys(map(str, (steps[0], steps[-1]))))
+    kinds = list(dict.fromkeys(gain.kind for seed in seeds for gain in seed.gains))
+    changes = [_change(kind.label, seeds, [kind]) for kind in kinds[: 1 if len(kinds) > 2 else 2]]
+    if len(kinds) > 2:
+        changes.append(_change(f"mean of all {len(kinds)} evaluations", seeds, kinds))
+    since = f"since then {'; '.join(changes)}" if changes else "there are no two test evaluations since"
+    return f"{arm}: solved at RL step {when} in {len(steps)} of {len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}; {since}."
+
+
+def _change(what: str, seeds: Sequence[Saturation], kinds: Sequence[Kind]) -> str:
+    """Test accuracy since saturation, mean over kinds, over the seeds that made all of them."""
+    changes = [[100 * (gain.end - gain.then) for gain in seed.gains if gain.kind in kinds] for seed in seeds]
+    means = [statistics.fmean(own) for own in changes if len(own) == len(kinds)]
+    if not means:
+        return f"{what} not evaluated alike by any seed"
+    span = f" (from {min(means):+.1f} to {max(means):+.1f} in {len(means)} seeds)" if len(means) > 1 else ""
+    return f"{what} {statistics.fmean(means):+.1f} points{span}"
+
+
 def _curves(arms: Sequence[Arm], folder: Path) -> Section:
-    caption = f"Test accuracy of the arms on one chart. {BANDS}"
+    caption = f"Test accuracy of the arms on one chart. {BANDS.split('. ')[0]}."
     blocks = _picture("curves", caption, figures.learning_curves(arms, folder / "curves.png"), _ends(arms))
     alone = (
         "There is one arm, whose curve is above."
@@ -118,7 +161,7 @@ def _transfer(arms: Sequence[Arm], folder: Path) -> Section:
                 caption = f"{kind.label}, per {word}: before training and at the last evaluation. The thin line is the range over seeds."
                 told = f"Accuracy per {word} before and after; the table below has the numbers."
                 blocks += _picture(name, caption, figures.groups_figure(groups, folder / f"{name}.png"), told)
-                blocks.append(tables.groups_table(name, word, kind, groups))
+                blocks.append(effect_tables.groups_table(name, word, kind, groups))
     if not blocks:
         blocks = [Text("No benchmark with several subjects or levels was evaluated twice.")]
     return Section("transfer", "Transfer between subjects", (_paper("transfer"), *blocks))
@@ -133,15 +176,23 @@ def _format(arms: Sequence[Arm], folder: Path) -> Section:
             (_paper("format"), Text("No benchmark was evaluated twice with boxes counted.")),
         )
     rewards = {arm.name: class_name(arm.setting("model.reward.class_path")) for arm in arms}
-    several = len({kind for _, kind in splits}) > 1
-    named = {f"{arm}, {kind.label}" if several else arm: split for (arm, kind), split in splits.items()}
-    caption = "What the gain in test accuracy is made of" + ("." if several else f": {next(iter(splits))[1].label}.")
-    told = "; ".join(f"{name}: {100 * split.parts.gain:+.1f} points" for name, split in named.items())
-    blocks = _picture("format", caption, figures.format_figure(named, folder / "format.png"), told)
+    panels: dict[str, dict[str, FormatSplit]] = {}
+    for (arm, kind), split in splits.items():
+        panels.setdefault(kind.label, {})[arm] = split
+    caption = "What the gain in test accuracy is made of" + (f": {next(iter(panels))}." if len(panels) == 1 else ".")
+    told = "; ".join(
+        f"{arm}, {kind.label}: {100 * split.parts.gain:+.1f} points" for (arm, kind), split in splits.items()
+    )
+    blocks = _picture("format", caption, figures.format_figure(panels, folder / "format.png"), told)
     return Section(
         "format",
         "Format against reasoning",
-        (_paper("format"), *blocks, tables.format_table(splits, rewards), *_beyond_format(arms, splits, rewards)),
+        (
+            _paper("format"),
+            *blocks,
+            effect_tables.format_table(splits, rewards),
+            *_beyond_format(arms, splits, rewards),
+        ),
     )
 
 
@@ -186,10 +237,9 @@ def _samples(arms: Sequence[Arm], folder: Path) -> Section:
         tag = _test_tag(arm, run)
         if tag:
             texts = run.events.texts[tag]
-            shown = same_problem({step: parse(texts[step]) for step in moments(list(texts), solved)})
-            one = {step: [sample] for step, sample in shown.items()}
-            title = f"{where}: test problem of {tag.removeprefix('samples/eval/')}"
-            blocks.append(_responses(f"{number}-test", title, one, list(texts), solved, number == 0))
+            shown = same_problems({step: parse(texts[step]) for step in moments(list(texts), solved)}, TEST_PROBLEMS)
+            title = f"{where}: test problems of {tag.removeprefix('samples/eval/')}"
+            blocks.append(_responses(f"{number}-test", title, shown, list(texts), solved, number == 0))
     text = "Responses as the run logged them, of the first seed: one that was right and one that was not, as far as there are any."
     return Section(
         "samples",
@@ -216,14 +266,17 @@ def _responses(
 
 def _published(arms: Sequence[Arm], folder: Path) -> Section:
     rows = [row for arm in arms for row in compare(arm)]
-    blocks: list[Block] = [tables.published_table(rows)] if rows else []
-    sentences = tables.recipe_notes(arms, rows) + [
+    blocks: list[Block] = [effect_tables.published_table(rows)] if rows else []
+    sentences = effect_tables.recipe_notes(arms, rows) + [
         _unmatched(arm) for arm in arms if arm.name not in {row.arm for row in rows}
     ]
     if sentences:
         blocks.append(Items(tuple(sentences)))
     if not rows:
-        blocks += [Text("For orientation, the paper's own figures, with its models:"), tables.orientation_table()]
+        blocks += [
+            Text("For orientation, the paper's own figures, with its models:"),
+            effect_tables.orientation_table(),
+        ]
     rule = (
         "A run is set beside a published figure if model, training data, reward and algorithm are that figure's; what else differs "
         "from the paper's recipe is said."

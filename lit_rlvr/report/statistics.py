@@ -109,6 +109,17 @@ def band(series: Sequence[Series]) -> Band | None:
     )
 
 
+def coarser(curve: Band, points: int) -> Band:
+    """The curve in at most ``points`` points: means over equally many neighbouring RL steps each, the last maybe over fewer."""
+    size = -(-len(curve.steps) // points)
+    if size <= 1:
+        return curve
+    parts = [slice(start, start + size) for start in range(0, len(curve.steps), size)]
+    middle = tuple(curve.steps[part][len(curve.steps[part]) // 2] for part in parts)
+    mean, low, high = (tuple(statistics.fmean(side[p]) for p in parts) for side in (curve.mean, curve.low, curve.high))
+    return Band(middle, mean, low, high, curve.seeds)
+
+
 @dataclass(frozen=True)
 class Decomposition:
     """What a gain in accuracy is made of; all shares of responses, or differences of them.

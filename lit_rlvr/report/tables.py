@@ -6,13 +6,12 @@ Percent with one decimal; "±" is a standard error over problems; brackets hold 
 from collections.abc import Mapping, Sequence
 
 from lit_rlvr.report.arms import Arm
+from lit_rlvr.report.cells import NONE, arrow, change, number, percent, range_of
 from lit_rlvr.report.figures import DYNAMICS, shown_kind
 from lit_rlvr.report.page import Table
 from lit_rlvr.report.phenomena import (
     Endpoint,
-    FormatSplit,
     Gain,
-    Group,
     Saturation,
     class_name,
     compared_kinds,
@@ -21,11 +20,6 @@ from lit_rlvr.report.phenomena import (
     pairs,
     phases,
 )
-from lit_rlvr.report.published import AVERAGE, Comparison, differences, published
-from lit_rlvr.report.reading import Kind
-from lit_rlvr.report.statistics import Spread, share_error
-
-NONE = "–"
 
 MANNER = {
     "length": ("tokens", 1, 0),
@@ -38,67 +32,32 @@ MANNER = {
 """Key of an evaluation row -> (words, scale, decimals)."""
 
 
-def percent(share: float | None, decimals: int = 1) -> str:
-    """0.314 -> 31.4."""
-    return NONE if share is None else f"{100 * share:.{decimals}f}"
-
-
-def change(before: float, after: float) -> str:
-    """Difference in points, with its sign."""
-    return f"{100 * (after - before):+.1f}"
-
-
-def seeds_of(value: Spread) -> str:
-    """Mean in percent, with the range over seeds where there are several."""
-    return percent(value.mean) + (f" [{percent(value.low)}, {percent(value.high)}]" if value.count > 1 else "")
-
-
-def number(value: float | None) -> str:
-    """Three significant digits, plainly."""
-    if value is None:
-        return NONE
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
 def summary_table(arms: Sequence[Arm]) -> Table:
     """What each arm is, and its accuracy before and after."""
+    kinds = [shown_kind(arm) for arm in arms]
+    alike = len({kind for kind in kinds if kind}) <= 1
     rows = []
-    for arm in arms:
-        kind = shown_kind(arm)
+    for arm, kind in zip(arms, kinds, strict=True):
         before, after = endpoints(arm, kind) if kind else (None, None)
-        rows.append(
-            (
-                arm.name,
-                str(arm.setting("model.policy", NONE)),
-                algorithm(arm),
-                problems(arm),
-                label(arm),
-                class_name(arm.setting("model.reward.class_path")) or NONE,
-                steps(arm),
-                ", ".join(str(run.seed) for run in arm.runs if run.seed is not None) or str(len(arm.runs)),
-                kind.label if kind else NONE,
-                _accuracy(before),
-                _accuracy(after),
-            )
+        what = (
+            str(arm.setting("model.policy", NONE)),
+            algorithm(arm),
+            problems(arm),
+            label(arm),
+            class_name(arm.setting("model.reward.class_path")) or NONE,
+            steps(arm),
+            ", ".join(str(run.seed) for run in arm.runs if run.seed is not None) or str(len(arm.runs)),
         )
-    header = (
-        "arm",
-        "model",
-        "algorithm",
-        "problem(s)",
-        "label",
-        "reward",
-        "RL steps",
-        "seeds",
-        "test",
-        "before %",
-        "after %",
-    )
+        test = () if alike else (kind.label if kind else NONE,)
+        rows.append((arm.name, *what, *test, _accuracy(before), _accuracy(after)))
+    what = ("model", "algorithm", "problem(s)", "label", "reward", "RL steps", "seeds")
+    header = ("arm", *what, *(() if alike else ("test",)), "before %", "after %")
+    test = next((f" ({kind.label})" for kind in kinds if kind and alike), "")
     caption = (
-        "Accuracy before training and at the last evaluation (never the best one) ± the standard error over problems; in "
+        f"Accuracy{test} before training and at the last evaluation (never the best one) ± the standard error over problems; in "
         "brackets the range over seeds."
     )
-    return Table("summary", caption, header, tuple(rows), text=9)
+    return Table("summary", caption, header, tuple(rows), text=len(header) - 2)
 
 
 def accuracy_table(arms: Sequence[Arm]) -> Table | None:
@@ -159,7 +118,7 @@ def steps(arm: Arm) -> str:
     done = sorted({run.last_step() for run in arm.runs})
     planned = arm.setting("data.rl_steps")
     reached = " to ".join(dict.fromkeys((f"{done[0]:,}", f"{done[-1]:,}")))
-    return reached + (f" of {planned:,} (not finished)" if isinstance(planned, int) and done[0] < planned else "")
+    return reached + (f" of {planned:,}" if isinstance(planned, int) and done[0] < planned else "")
 
 
 def saturation_table(found: Mapping[str, Sequence[Saturation]]) -> Table:
@@ -173,38 +132,28 @@ def saturation_table(found: Mapping[str, Sequence[Saturation]]) -> Table:
         for seed in seeds:
             who = (arm, seed.run.folder.name)
             if seed.step is None:
-                rows.append((*who, "not before the end", *[NONE] * 9))
-            elif not seed.gains:
-                rows.append(
-                    (*who, str(seed.step), percent(seed.training_after), "no two evaluations since", *[NONE] * 7)
-                )
-            rows += [(*who, str(seed.step), percent(seed.training_after), *_gain_cells(gain)) for gain in seed.gains]
+                solved = "not solved" if seed.run.training_accuracy() else "no training"
+                rows.append((*who, NONE, solved, *[NONE] * 8))
+                continue
+            since = (str(seed.step), percent(seed.training_after))
+            if not seed.gains:
+                rows.append((*who, "no two evaluations since", *since, *[NONE] * 7))
+            rows += [(*who, gain.kind.label, *since, *_gain_cells(gain)) for gain in seed.gains]
     header = (
-        *(
-            "arm",
-            "seed",
-            "solved at RL step",
-            "training accuracy since %",
-            "test",
-            "RL steps",
-            "base %",
-            "then %",
-            "end %",
-        ),
-        *("gain since", "gained, lost", "p"),
+        *("arm", "seed", "test", "solved at RL step", "training since %", "RL steps", "base %", "then %", "end %"),
+        *("change", "gained, lost", "p"),
     )
     caption = (
         "Solved: the first RL step at which the training accuracy, averaged over the window (10 RL steps), reaches 99%. Then: "
         "the first evaluation from that step on. p is two-sided and paired over the problems: exact McNemar test for one "
         "response per problem (with the problems gained and lost), z of the mean difference for several."
     )
-    return Table("saturation", caption, header, tuple(rows), text=2)
+    return Table("saturation", caption, header, tuple(rows), text=3)
 
 
 def _gain_cells(gain: Gain) -> tuple[str, ...]:
     changed = f"{gain.changed[0]}, {gain.changed[1]}" if gain.changed else NONE
     return (
-        gain.kind.label,
         f"{gain.step} → {gain.end_step}",
         percent(gain.base),
         percent(gain.then),
@@ -267,140 +216,15 @@ def manner_table(arms: Sequence[Arm]) -> Table | None:
         for key in keys:
             _, scale, decimals = MANNER[key]
             ends = [mean_of([pair[i] for pair in both], key) for i in (0, 1)]
-            cells.append(" → ".join(NONE if end is None else f"{scale * end:.{decimals}f}" for end in ends))
+            cells.append(arrow([None if end is None else f"{scale * end:.{decimals}f}" for end in ends]))
         rows.append((arm.name, kind.label, *cells))
     header = ("arm", "test", *(MANNER[key][0] for key in keys))
     caption = "First → last evaluation, means over seeds. Reflection: share of responses with `rethink`, `recheck` or `recalculate`."
     return Table("manner", caption, header, tuple(rows), text=2) if rows and keys else None
 
 
-def groups_table(name: str, word: str, kind: Kind, groups: Mapping[str, Sequence[Group]]) -> Table:
-    """Accuracy per subject or level before and after.
-
-    Args:
-        name: of the table.
-        word: what the groups are.
-        kind: of the evaluations.
-        groups: arm's name -> its groups.
-    """
-    rows = []
-    for arm, of in groups.items():
-        for group in of:
-            before, after = group.before.mean, group.after.mean
-            error = (share_error(before, group.problems) ** 2 + share_error(after, group.problems) ** 2) ** 0.5
-            cells = (percent(before), seeds_of(group.after), f"{change(before, after)} ± {percent(error)}")
-            rows.append((arm, group.name, str(group.problems), *cells))
-    caption = (
-        f"{kind.label}: first and last evaluation, mean over seeds [range]. ± is the standard error of the change over "
-        "problems, at most: that of one response per problem, unpaired."
-    )
-    return Table(name, caption, ("arm", word, "problems", "before %", "after %", "change"), tuple(rows), text=2)
-
-
-def format_table(splits: Mapping[tuple[str, Kind], FormatSplit], rewards: Mapping[str, str]) -> Table:
-    """The gain of each arm, split into boxing and accuracy given a box.
-
-    Args:
-        splits: (arm's name, kind) -> its split.
-        rewards: arm's name -> its reward.
-    """
-    rows = []
-    for (arm, kind), split in splits.items():
-        ends = [f"{percent(a)} → {percent(b)}" for a, b in (split.boxed, split.right_given_boxed, split.outside)]
-        gain = [f"{100 * part:+.1f}" for part in (split.parts.gain, split.parts.boxed, split.parts.reasoning)]
-        rows.append((arm, rewards.get(arm) or NONE, kind.label, ends[0], ends[1], *gain, ends[2]))
-    header = (
-        "arm",
-        "reward",
-        "test",
-        "boxed %",
-        "right, given a box %",
-        "gain",
-        "by boxing",
-        "by reasoning",
-        "right outside a box %",
-    )
-    caption = (
-        "gain = (boxed_end − boxed_base) · right_given_box_base + boxed_end · (right_given_box_end − right_given_box_base): the first "
-        "term is boxing more, the second is being right more often inside the box. Responses of all seeds pooled. Right outside a "
-        "box: share of responses without a complete box that nevertheless say the right answer."
-    )
-    return Table("format", caption, header, tuple(rows), text=3)
-
-
-def published_table(rows: Sequence[Comparison]) -> Table:
-    """The paper's figures beside yours."""
-    header = (
-        "arm",
-        "the paper's setting",
-        "benchmark",
-        "your checkpoint",
-        "decoding",
-        "problems",
-        "theirs %",
-        "yours %",
-        "difference",
-        "verdict",
-    )
-    cells = [
-        (
-            row.arm,
-            row.setting.name,
-            _benchmark(row.benchmark),
-            row.checkpoint,
-            row.decoding,
-            row.problems,
-            f"{row.theirs:.1f}",
-            f"{row.yours:.1f} ± {row.error:.1f}",
-            f"{row.yours - row.theirs:+.1f}",
-            row.verdict,
-        )
-        for row in rows
-    ]
-    caption = (
-        f"Theirs: {published().source}. ± is your standard error over problems, mean over seeds; within error: the two differ by no "
-        "more than two of them."
-    )
-    return Table("published", caption, header, tuple(cells), text=6)
-
-
-def orientation_table() -> Table:
-    """All published figures."""
-    benchmarks = list(dict.fromkeys(name for s in published().settings for name in s.figures))
-    rows = [
-        (
-            s.model.split("/")[1],
-            s.name,
-            *(f"{s.figures[b]:.1f}" if b in s.figures else NONE for b in benchmarks),
-            s.source + (f" ({s.note})" if s.note else ""),
-        )
-        for s in published().settings
-    ]
-    header = ("model", "setting", *map(_benchmark, benchmarks), "where")
-    return Table("orientation", f"{published().source}, percent.", header, tuple(rows), text=2)
-
-
-def recipe_notes(arms: Sequence[Arm], compared: Sequence[Comparison]) -> list[str]:
-    """Where a compared arm leaves the paper's recipe."""
-    notes = []
-    for arm in arms:
-        for setting in dict.fromkeys(row.setting.name for row in compared if row.arm == arm.name):
-            entry = next(row.setting for row in compared if row.arm == arm.name and row.setting.name == setting)
-            told = differences(arm, entry)
-            if told:
-                notes.append(f"{arm.name} differs from the paper's recipe: {'; '.join(told)}.")
-            if entry.note:
-                notes.append(f"{arm.name} beside “{entry.name}”: {entry.note}.")
-    return notes
-
-
 def _accuracy(end: Endpoint | None) -> str:
     if end is None:
         return NONE
     error = "" if end.error is None else f" ± {percent(end.error)}"
-    seeds = f" [{percent(end.accuracy.low)}, {percent(end.accuracy.high)}]" if end.accuracy.count > 1 else ""
-    return f"{percent(end.accuracy.mean)}{error}{seeds}"
-
-
-def _benchmark(name: str) -> str:
-    return name.replace("-", " ") if name == AVERAGE else name
+    return f"{percent(end.accuracy.mean)}{error}{range_of(end.accuracy)}"

@@ -1,0 +1,143 @@
+"""The tables of what training did to test responses: subjects, format and reasoning, the paper's figures beside yours."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from lit_rlvr.report.arms import Arm
+from lit_rlvr.report.cells import NONE, arrow, change, percent, range_of
+from lit_rlvr.report.page import Table
+from lit_rlvr.report.phenomena import FormatSplit, Group
+from lit_rlvr.report.published import AVERAGE, Comparison, differences, published
+from lit_rlvr.report.reading import Kind
+from lit_rlvr.report.statistics import share_error
+
+
+def groups_table(name: str, word: str, kind: Kind, groups: Mapping[str, Sequence[Group]]) -> Table:
+    """Accuracy per subject or level before and after: a row per group, a column per arm.
+
+    Args:
+        name: of the table.
+        word: what the groups are.
+        kind: of the evaluations.
+        groups: arm's name -> its groups.
+    """
+    names = list(dict.fromkeys(group.name for of in groups.values() for group in of))
+    by_name = {arm: {group.name: group for group in of} for arm, of in groups.items()}
+    rows = []
+    for own in names:
+        found = [of.get(own) for of in by_name.values()]
+        size = next(group.problems for group in found if group)
+        rows.append((own, str(size), *(_group_cell(group) for group in found)))
+    caption = (
+        f"{kind.label}, percent: first → last evaluation, mean over seeds [range of the last], change ± its standard error over "
+        "problems at most (that of one response per problem, unpaired)."
+    )
+    return Table(name, caption, (word, "problems", *groups), tuple(rows))
+
+
+def _group_cell(group: Group | None) -> str:
+    if group is None:
+        return NONE
+    before, after = group.before.mean, group.after.mean
+    error = math.hypot(share_error(before, group.problems), share_error(after, group.problems))
+    return f"{percent(before)} → {percent(after)}{range_of(group.after)}; {change(before, after)} ± {percent(error)}"
+
+
+def format_table(splits: Mapping[tuple[str, Kind], FormatSplit], rewards: Mapping[str, str]) -> Table:
+    """The gain of each arm, split into boxing and accuracy given a box.
+
+    Args:
+        splits: (arm's name, kind) -> its split.
+        rewards: arm's name -> its reward.
+    """
+    rows = []
+    for (arm, kind), split in splits.items():
+        ends = [
+            arrow([None if share is None else percent(share) for share in both])
+            for both in (split.boxed, split.right_given_boxed, split.outside)
+        ]
+        gain = [f"{100 * part:+.1f}" for part in (split.parts.gain, split.parts.boxed, split.parts.reasoning)]
+        rows.append((arm, rewards.get(arm) or NONE, kind.label, ends[0], ends[1], *gain, ends[2]))
+    header = (
+        "arm",
+        "reward",
+        "test",
+        "boxed %",
+        "right, given a box %",
+        "gain",
+        "by boxing",
+        "by reasoning",
+        "right outside a box %",
+    )
+    caption = (
+        "gain = (boxed_end − boxed_base) · right_given_box_base + boxed_end · (right_given_box_end − right_given_box_base): the first "
+        "term is boxing more, the second is being right more often inside the box. Responses of all seeds pooled. Right outside a "
+        "box: share of responses without a complete box that nevertheless say the right answer."
+    )
+    return Table("format", caption, header, tuple(rows), text=3)
+
+
+def published_table(rows: Sequence[Comparison]) -> Table:
+    """The paper's figures beside yours."""
+    header = (
+        "arm",
+        "the paper's setting",
+        "benchmark",
+        "your checkpoint",
+        "decoding",
+        "problems",
+        "theirs %",
+        "yours %",
+        "difference",
+        "verdict",
+    )
+    cells = [
+        (
+            row.arm,
+            row.setting.name,
+            _benchmark(row.benchmark),
+            row.checkpoint,
+            row.decoding,
+            row.problems,
+            f"{row.theirs:.1f}",
+            f"{row.yours:.1f} ± {row.error:.1f}",
+            f"{row.yours - row.theirs:+.1f}",
+            row.verdict,
+        )
+        for row in rows
+    ]
+    caption = (
+        f"Theirs: {published().source}. ± is your standard error over problems, mean over seeds; within error: the two differ by no "
+        "more than two of them."
+    )
+    return Table("published", caption, header, tuple(cells), text=6)
+
+
+def orientation_table() -> Table:
+    """All published figures."""
+    benchmarks = list(dict.fromkeys(name for setting in published().settings for name in setting.figures))
+    rows = []
+    for setting in published().settings:
+        where = setting.source + (f" ({setting.note})" if setting.note else "")
+        figures = (f"{setting.figures[name]:.1f}" if name in setting.figures else NONE for name in benchmarks)
+        rows.append((setting.model.split("/")[1], setting.name, where, *figures))
+    header = ("model", "setting", "where", *map(_benchmark, benchmarks))
+    return Table("orientation", f"{published().source}, percent.", header, tuple(rows), text=3)
+
+
+def recipe_notes(arms: Sequence[Arm], compared: Sequence[Comparison]) -> list[str]:
+    """Where a compared arm leaves the paper's recipe."""
+    notes = []
+    for arm in arms:
+        for setting in dict.fromkeys(row.setting.name for row in compared if row.arm == arm.name):
+            entry = next(row.setting for row in compared if row.arm == arm.name and row.setting.name == setting)
+            told = differences(arm, entry)
+            if told:
+                notes.append(f"{arm.name} differs from the paper's recipe: {'; '.join(told)}.")
+            if entry.note:
+                notes.append(f"{arm.name} beside “{entry.name}”: {entry.note}.")
+    return notes
+
+
+def _benchmark(name: str) -> str:
+    return name.replace("-", " ") if name == AVERAGE else name
