@@ -15,7 +15,12 @@ def percent(share: float | None, decimals: int = 1) -> str:
 
 def change(before: float, after: float) -> str:
     """Difference in points, with its sign."""
-    return f"{100 * (after - before):+.1f}"
+    return signed(100 * (after - before))
+
+
+def signed(points: float) -> str:
+    """Points with their sign; none is +0.0."""
+    return f"{round(points, 1) + 0.0:+.1f}"
 
 
 def range_of(value: Spread) -> str:

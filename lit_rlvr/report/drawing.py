@@ -6,8 +6,10 @@ Below the figures. Matplotlib's object interface alone: no window, no global sta
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -30,12 +32,12 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5
 """Okabe and Ito's, told apart with every common colour blindness, in an order whose neighbours differ most; its yellow is too
 pale on white, and a violet stands for it."""
 
-DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 2, 1.5, 2)))  # type: ignore[assignment]
+DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 2, 1.5, 2)))
 """With more arms than colours, the next dash begins."""
 
 GREY, INK = "#6b6b6b", "#1a1a1a"
 
-_LOOK = {
+_LOOK: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 9.5,
@@ -73,7 +75,7 @@ def look() -> Iterator[None]:
         yield
 
 
-def style(index: int) -> dict[str, object]:
+def style(index: int) -> dict[str, Any]:
     """Colour and dash of the i-th curve of a figure."""
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index // len(COLOURS) % len(DASHES)]}
 
@@ -100,29 +102,27 @@ def rl_steps(axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True))
 
 
-def draw_band(
-    axes: Axes, curve: Band, look: dict[str, object], label: str, scale: float = 1, marks: bool = False
-) -> None:
+def draw_band(axes: Axes, curve: Band, look: dict[str, Any], label: str, scale: float = 1, marks: bool = False) -> None:
     """The mean as a line, the range over seeds as a shade behind it. Few points get marks; a single point is one."""
     mean = [scale * value for value in curve.mean]
     marker = "o" if marks or len(mean) == 1 else None
     # A mark on the edge of the panel is drawn whole.
-    axes.plot(curve.steps, mean, label=label, marker=marker, markersize=3.5, clip_on=not marks, **look)  # type: ignore[arg-type]
+    axes.plot(curve.steps, mean, label=label, marker=marker, markersize=3.5, clip_on=not marks, **look)
     if curve.seeds > 1:
         low, high = ([scale * value for value in side] for side in (curve.low, curve.high))
-        axes.fill_between(curve.steps, low, high, color=str(look["color"]), alpha=0.18, linewidth=0)
+        axes.fill_between(curve.steps, low, high, color=look["color"], alpha=0.18, linewidth=0)
 
 
 def legend(figure: Figure, axes: Sequence[Axes]) -> None:
     """One legend for all panels, below them, where it covers no data."""
-    handles: dict[str, object] = {}
+    handles: dict[str, Artist] = {}
     for panel in axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     if handles:
         widest = max(map(len, handles))
         columns = max(1, min(len(handles), int(figure.get_figwidth() * LETTERS // (widest + 6))))
-        figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns)  # type: ignore[arg-type]
+        figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns)
 
 
 def save(figure: Figure, file: Path) -> Path:

@@ -8,6 +8,7 @@ from matplotlib.ticker import PercentFormatter
 
 from lit_rlvr.report import drawing
 from lit_rlvr.report.arms import Arm, main_kind
+from lit_rlvr.report.cells import signed
 from lit_rlvr.report.phenomena import FormatSplit, Group, saturation
 from lit_rlvr.report.reading import Kind
 from lit_rlvr.report.statistics import Band, coarser
@@ -194,14 +195,14 @@ def format_figure(splits: Mapping[str, Mapping[str, FormatSplit]], file: Path) -
                 ends[side] += value
             gain = 100 * split.parts.gain
             panel.plot([gain], [y], "D", color=drawing.INK, markersize=4.5, label="gain in accuracy")
-            place = {"xytext": (7, 0), "textcoords": "offset points", "va": "center", "fontsize": 8.5}
-            panel.annotate(f"{gain:+.1f}", (100 * ends[1], y), **place)  # type: ignore[arg-type]
+            beside = (100 * ends[1], y)
+            panel.annotate(signed(gain), beside, (7, 0), textcoords="offset points", va="center", fontsize=8.5)
         panel.set_yticks(range(len(arms)), arms)
         panel.set_ylim(len(arms) - 0.5, -0.5)
         panel.grid(axis="y", visible=False)
         panel.axvline(0, color=drawing.GREY, linewidth=0.8)
         panel.set_xlabel("points of test accuracy")
-        panel.margins(x=0.16)
+        panel.margins(x=0.2)
         if len(splits) > 1:
             panel.set_title(title)
     drawing.legend(figure, axes)

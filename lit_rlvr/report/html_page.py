@@ -74,8 +74,8 @@ def _block_html(block: Block) -> str:
         case Items():
             return "<ul>" + "".join(f"<li>{_inline_html(s)}</li>" for s in block.sentences) + "</ul>"
         case Table():
-            head = _row_html("th", block.header, block.text)
-            body = "\n".join(_row_html("td", row, block.text) for row in block.rows)
+            head = _row_html("th", block.header, block.is_text)
+            body = "\n".join(_row_html("td", row, block.is_text) for row in block.rows)
             return (
                 f'<figure class="table"><div class="scroll"><table id="table-{block.name}" '
                 f'aria-describedby="caption-{block.name}">\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody></table></div>\n'
@@ -104,11 +104,11 @@ def _inline_html(text: str) -> str:
     return "".join(f"<code>{escape(p)}</code>" if i % 2 else escape(p) for i, p in enumerate(pieces))
 
 
-def _row_html(tag: str, cells: Sequence[str], text: int) -> str:
+def _row_html(tag: str, cells: Sequence[str], is_text: Sequence[bool]) -> str:
     parts = []
-    for i, cell in enumerate(cells):
-        kind = "t w" if i < text and len(cell) > LONG else "t" if i < text else ""
-        shown = _inline_html(cell if i < text or tag == "th" else _unbroken(cell))
+    for cell, text in zip(cells, is_text, strict=True):
+        kind = "t w" if text and len(cell) > LONG else "t" if text else ""
+        shown = _inline_html(cell if text or tag == "th" else _unbroken(cell))
         parts.append(f'<{tag} class="{kind}">{shown}</{tag}>' if kind else f"<{tag}>{shown}</{tag}>")
     return f"<tr>{''.join(parts)}</tr>"
 

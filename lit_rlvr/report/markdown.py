@@ -31,7 +31,7 @@ def _block_markdown(block: Block, folder: Path) -> str:
         case Items():
             return "\n".join(f"- {_inline_markdown(sentence)}" for sentence in block.sentences)
         case Table():
-            rules = ["---"] * block.text + ["---:"] * (len(block.header) - block.text)
+            rules = ["---" if text else "---:" for text in block.is_text]
             lines = ["| " + " | ".join(map(_cell_markdown, row)) + " |" for row in (block.header, *block.rows)]
             lines.insert(1, "|" + "|".join(rules) + "|")
             return "\n".join(lines) + f"\n\n*{_inline_markdown(block.caption)}*"

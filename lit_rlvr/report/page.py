@@ -25,13 +25,19 @@ class Items:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells; columns after the first ``text`` ones are numbers, set to the right."""
+    """Rows of cells. The first ``text`` columns and those in ``words`` are text, the others numbers, set to the right."""
 
     name: str
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     text: int = 1
+    words: tuple[str, ...] = ()
+
+    @property
+    def is_text(self) -> tuple[bool, ...]:
+        """Of each column."""
+        return tuple(i < self.text or name in self.words for i, name in enumerate(self.header))
 
 
 @dataclass(frozen=True)

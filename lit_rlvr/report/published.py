@@ -152,11 +152,7 @@ def compare(arm: Arm) -> list[Comparison]:
     """
     rows = []
     for setting in settings_of(arm):
-        choices = (
-            {"before training": _first}
-            if setting.when == "base"
-            else {"last": _last, "best six-set average, as the paper chose": _best}
-        )
+        choices = {"before training": _first} if setting.when == "base" else {"last": _last, "best of six": _best}
         for benchmark in setting.figures:
             for words, choose in choices.items():
                 found = [row for run in arm.runs if (row := choose(run, benchmark))]
@@ -183,7 +179,9 @@ def _comparison(arm: Arm, setting: Setting, benchmark: str, words: str, found: S
     why = next((figure.why for figure in found if figure.why), "")
     steps = sorted({figure.step for figure in found})
     planned = arm.setting("data.rl_steps")
-    when = f"RL step {' / '.join(map(str, steps))}" + (f" of {planned}" if words == "last" and planned else "")
+    when = f"RL step {' / '.join(f'{step:,}' for step in steps)}" + (
+        f" of {planned:,}" if words == "last" and planned else ""
+    )
     return Comparison(
         arm.name,
         setting,
@@ -254,8 +252,8 @@ def _at(run: Run, benchmark: str, step: int) -> _Figure | None:
         error = math.sqrt(sum(part.error**2 for part in known)) / len(known)
         why = next((f"{part.why} ({name})" for name, part in zip(published().six, known, strict=True) if part.why), "")
         mean = statistics.fmean(part.accuracy for part in known)
-        problems = " + ".join(part.problems for part in known)
-        return _Figure(step, mean, error, problems, "each as above or as its own", why)
+        problems = f"{sum(int(part.problems) for part in known):,}"
+        return _Figure(step, mean, error, problems, "each as its own", why)
     kind = _kind(run, benchmark)
     row = next((row for row in run.rows(kind) if row["rl_step"] == step), None) if kind else None
     if kind is None or row is None:

@@ -19,7 +19,7 @@ from lit_rlvr.report.events import Events, event_files, read_events
 Row = Mapping[str, Any]
 """A line of `evaluations.jsonl`. Older runs lack the newer keys."""
 
-_NEEDED = {
+_NEEDED: dict[str, Any] = {
     "rl_step": int,
     "benchmark": str,
     "problems": int,

@@ -48,13 +48,13 @@ def summary_table(arms: Sequence[Arm]) -> Table:
             steps(arm),
             ", ".join(str(run.seed) for run in arm.runs if run.seed is not None) or str(len(arm.runs)),
         )
-        test = () if alike else (kind.label if kind else NONE,)
+        test = [] if alike else [kind.label if kind else NONE]
         rows.append((arm.name, *what, *test, _accuracy(before), _accuracy(after)))
-    what = ("model", "algorithm", "problem(s)", "label", "reward", "RL steps", "seeds")
-    header = ("arm", *what, *(() if alike else ("test",)), "before %", "after %")
-    test = next((f" ({kind.label})" for kind in kinds if kind and alike), "")
+    known = ("model", "algorithm", "problem(s)", "label", "reward", "RL steps", "seeds")
+    header = ("arm", *known, *([] if alike else ["test"]), "before %", "after %")
+    same = next((f" ({kind.label})" for kind in kinds if kind and alike), "")
     caption = (
-        f"Accuracy{test} before training and at the last evaluation (never the best one) ± the standard error over problems; in "
+        f"Accuracy{same} before training and at the last evaluation (never the best one) ± the standard error over problems; in "
         "brackets the range over seeds."
     )
     return Table("summary", caption, header, tuple(rows), text=len(header) - 2)
