@@ -12,7 +12,7 @@ from lit_rlvr.report.cells import signed
 from lit_rlvr.report.page import Block, Items, Picture, Responses, Section, Table, Text
 from lit_rlvr.report.phenomena import FormatSplit, by_group, class_name, compared_kinds, format_split, saturation
 from lit_rlvr.report.published import compare, published, settings_of
-from lit_rlvr.report.reading import Kind, Run
+from lit_rlvr.report.reading import Run
 from lit_rlvr.report.samples import Sample, moments, parse, right_and_wrong, same_problems
 
 TEST_PROBLEMS = 2
@@ -71,6 +71,10 @@ def format_section(arms: Sequence[Arm], folder: Path) -> Section:
         f"{arm}, {kind.label}: {signed(100 * split.parts.gain)} points" for (arm, kind), split in splits.items()
     )
     blocks = picture("format", caption, figures.format_figure(panels, folder / "format.png"), told)
+    beyond = effect_tables.beyond_format_table(splits, rewards)
+    alone = (
+        "None of these arms is rewarded for the format alone; with one, the part of a gain beyond format stands here."
+    )
     return Section(
         "format",
         "Format against reasoning",
@@ -78,33 +82,9 @@ def format_section(arms: Sequence[Arm], folder: Path) -> Section:
             paper("format"),
             *blocks,
             effect_tables.format_table(splits, rewards),
-            *_beyond_format(arms, splits, rewards),
+            table_or(beyond, alone),
         ),
     )
-
-
-def _beyond_format(
-    arms: Sequence[Arm], splits: dict[tuple[str, Kind], FormatSplit], rewards: dict[str, str]
-) -> list[Block]:
-    """Each arm's gain beside that of an arm rewarded for the format alone."""
-    sentences = []
-    for (control, kind), theirs in splits.items():
-        if rewards.get(control) != "FormatReward":
-            continue
-        for (arm, other), split in splits.items():
-            if other == kind and arm != control:
-                gain, by_format = 100 * split.parts.gain, 100 * theirs.parts.gain
-                sentences.append(
-                    f"{arm}, {kind.label}: of a gain of {signed(gain)} points, a reward for the format alone ({control}) brings "
-                    f"{signed(by_format)}, and {signed(gain - by_format)} are beyond it."
-                )
-    if sentences:
-        return [Items(tuple(sentences))]
-    return [
-        Text(
-            "None of these arms is rewarded for the format alone; with one beside it, the part of a gain that is beyond format shows here."
-        )
-    ]
 
 
 def samples_section(arms: Sequence[Arm], folder: Path) -> Section:

@@ -11,6 +11,8 @@ from lit_rlvr.report.published import AVERAGE, Comparison, differences, publishe
 from lit_rlvr.report.reading import Kind
 from lit_rlvr.report.statistics import share_error
 
+FORMAT_REWARD = "FormatReward"
+
 
 def groups_table(name: str, word: str, kind: Kind, groups: Mapping[str, Sequence[Group]]) -> Table:
     """Accuracy per subject or level before and after: a row per group, a column per arm.
@@ -75,6 +77,27 @@ def format_table(splits: Mapping[tuple[str, Kind], FormatSplit], rewards: Mappin
         "box: share of responses without a complete box that nevertheless say the right answer."
     )
     return Table("format", caption, header, tuple(rows), text=3)
+
+
+def beyond_format_table(splits: Mapping[tuple[str, Kind], FormatSplit], rewards: Mapping[str, str]) -> Table | None:
+    """Each arm's gain beside that of an arm rewarded for the format alone; None without such an arm.
+
+    Args:
+        splits: (arm's name, kind) -> its split.
+        rewards: arm's name -> its reward.
+    """
+    rows = []
+    for (control, kind), theirs in splits.items():
+        if rewards.get(control) != FORMAT_REWARD:
+            continue
+        for (arm, other), split in splits.items():
+            if other == kind and rewards.get(arm) != FORMAT_REWARD:
+                gain, by_format = 100 * split.parts.gain, 100 * theirs.parts.gain
+                cells = (signed(gain), signed(by_format), signed(gain - by_format))
+                rows.append((arm, kind.label, control, *cells))
+    header = ("arm", "test", "control", "gain", "gain of the control", "beyond format")
+    caption = "Control: an arm rewarded for the format alone, as the paper splits its gain."
+    return Table("beyond-format", caption, header, tuple(rows), text=3) if rows else None
 
 
 def published_table(rows: Sequence[Comparison]) -> Table:

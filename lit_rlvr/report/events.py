@@ -34,11 +34,13 @@ def read_events(files: Iterable[Path]) -> tuple[Events, list[str]]:
     for file in files:
         try:
             scalars, texts = _read(file)
-        except Exception as error:  # the reader raises many kinds on damaged files
+        except Exception as error:  # the reader's protobuf, or whatever it is that it stumbles over
             notes.append(
-                f"{file} cannot be read as TensorBoard events ({type(error).__name__}); its curves are missing."
+                f"{file} cannot be read as TensorBoard events ({type(error).__name__}): its curves are missing."
             )
             continue
+        if not scalars and not texts:
+            notes.append(f"{file} holds no curves and no samples: the run has not begun, or the file is damaged.")
         for joined, found in ((events.scalars, scalars), (events.texts, texts)):
             for tag, values in found.items():
                 _append(joined.setdefault(tag, {}), values)

@@ -18,6 +18,9 @@ GENERATOR = "lit-rlvr report"
 LONG = 20
 """Letters from which on a cell of text may take several lines."""
 
+COLUMNS = 8
+"""Columns beyond which a table is set closer, to stay on the page."""
+
 STYLE = """
 :root { color: #1a1a1a; background: #fff; font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
 body { max-width: 66rem; margin: 2rem auto 4rem; padding: 0 1.25rem; }
@@ -32,6 +35,7 @@ figcaption { color: #4a4a4a; font-size: .875rem; line-height: 1.4; max-width: 52
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .32rem .6rem; border-bottom: 1px solid #e3e3e3; text-align: right; vertical-align: top; }
 th:first-child, td:first-child { padding-left: 0; }
+.dense { font-size: .8125rem; } .dense th, .dense td { padding: .3rem .4rem; }
 td.t { white-space: nowrap; } td.w { white-space: normal; min-width: 6.5rem; }
 th { border-bottom: 2px solid #1a1a1a; vertical-align: bottom; font-weight: 600; }
 .t { text-align: left; }
@@ -74,10 +78,11 @@ def _block_html(block: Block) -> str:
         case Items():
             return "<ul>" + "".join(f"<li>{_inline_html(s)}</li>" for s in block.sentences) + "</ul>"
         case Table():
+            dense = ' class="dense"' if len(block.header) > COLUMNS else ""
             head = _row_html("th", block.header, block.is_text)
             body = "\n".join(_row_html("td", row, block.is_text) for row in block.rows)
             return (
-                f'<figure class="table"><div class="scroll"><table id="table-{block.name}" '
+                f'<figure><div class="scroll"><table id="table-{block.name}"{dense} '
                 f'aria-describedby="caption-{block.name}">\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody></table></div>\n'
                 f'<figcaption id="caption-{block.name}">{_inline_html(block.caption)}</figcaption></figure>'
             )
