@@ -14,6 +14,7 @@ from jsonargparse import ArgumentParser
 from lit_rlvr.errors import UserError
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "evaluate": ("lit_rlvr.evaluation.command", "a policy on benchmarks, or its responses scored again"),
     "export": ("lit_rlvr.models.export_command", "a transformers folder from a checkpoint"),
     "grade": ("lit_rlvr.grade", "verdicts on a file of responses"),
     "report": ("lit_rlvr.report.command", "tables, figures and a page from runs"),

@@ -14,6 +14,7 @@ from lit_rlvr.callbacks.layout import custom_layout
 from lit_rlvr.callbacks.samples import evaluation_text
 from lit_rlvr.errors import UserError
 from lit_rlvr.evaluation.evaluator import EvaluationPlan, EvaluationResult, evaluate
+from lit_rlvr.evaluation.plan import refuse_twins
 from lit_rlvr.files import run_folder, write_jsonl
 from lit_rlvr.module import RLVRModule
 from lit_rlvr.names import evaluation_metrics
@@ -44,13 +45,7 @@ class PeriodicEvaluation(Callback):
             )
         self.plans = plans or []
         self.endpoint_plans = endpoint_plans or []
-        kinds = [(plan.benchmark, plan.k) for plan in self.plans + self.endpoint_plans]
-        for kind in kinds:
-            if kinds.count(kind) > 1:
-                raise UserError(
-                    f"evaluation.plans: {kind[0]} is evaluated twice with {kind[1]} samples, and the two would share their "
-                    "curve: give them different numbers of samples, or leave one out."
-                )
+        refuse_twins(self.plans + self.endpoint_plans, "evaluation.plans")
         self.every_n_rl_steps = every_n_rl_steps
         self.at_start = at_start
         self.at_end = at_end

@@ -3,15 +3,18 @@
 Last stage of the line. It runs inside training and alone, with the engine, prompts and verifier of training.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from transformers import PreTrainedTokenizerBase
 
 from lit_rlvr.data.prompts import encode
 from lit_rlvr.evaluation.plan import EvaluationPlan
-from lit_rlvr.evaluation.responses import from_rollouts
+from lit_rlvr.evaluation.responses import Response, from_rollouts
 from lit_rlvr.evaluation.result import EvaluationResult, EvaluationSample
 from lit_rlvr.evaluation.tally import Tally, VerifiesMany
+from lit_rlvr.experience import Problem
+from lit_rlvr.rewards.verdict import Verdict
 from lit_rlvr.rollout.engine import Progress, RolloutEngine, Sampling
 from lit_rlvr.seeding import step_seed
 
@@ -20,6 +23,16 @@ __all__ = ["EvaluationPlan", "EvaluationResult", "EvaluationSample", "evaluate"]
 SAMPLED_CHUNK = 256
 """Responses per engine call when sampling. Fixed, for the draws of a response hang on its place in its call; large enough
 to keep an engine busy, small enough that ranks share the small competitions' 240 and 320 responses."""
+
+
+class Keeper(Protocol):
+    """Where responses are kept while they are made, so that an evaluation that was stopped can go on."""
+
+    def recall(self, indices: Sequence[int]) -> list[Response] | None:
+        """All responses to these problems, in the order that an engine gives them; None if one is missing."""
+
+    def keep(self, responses: list[Response], verdicts: Sequence[Verdict]) -> None:
+        """Keep the responses of an engine call, with what was said of them."""
 
 
 def evaluate(
@@ -33,6 +46,7 @@ def evaluate(
     world_size: int = 1,
     progress: Progress | None = None,
     batch_responses: int = 512,
+    keeper: Keeper | None = None,
 ) -> EvaluationResult:
     """Evaluate the policy that is in the engine. With several ranks, every one calls it, and gets the whole result.
 
@@ -54,12 +68,12 @@ def evaluate(
         world_size: number of processes.
         progress: called with (responses done, responses asked) of this rank.
         batch_responses: responses per engine call when decoding greedily.
+        keeper: gives back the responses of engine calls made before, and gets those of new ones.
 
     Raises:
         UserError: from reading the benchmark or from the template.
     """
     problems, sampling = plan.problems(), plan.sampling
-    template = plan.settled()["template"]
     chunks = list(_chunks(len(problems), sampling, rank, world_size, batch_responses))
     asked = sum(len(indices) for _, indices in chunks) * sampling.n
     tally = Tally(plan, problems, verifier)
@@ -70,14 +84,28 @@ def evaluate(
             if progress is not None:
                 progress(before + finished, asked)
 
-        prompts = [encode(template, problems[i].question, tokenizer) for i in indices]
-        # rl_step is left out of the seed on purpose: see above.
-        draws = step_seed(seed, chunk, stream=f"evaluation/{plan.benchmark}")
-        responses = from_rollouts(engine.generate(prompts, sampling, draws, report), indices)
-        tally.add(responses)
+        responses = keeper.recall(indices) if keeper is not None else None
+        if responses is not None:
+            tally.add(responses)
+        else:
+            prompts = prompts_of(plan, [problems[i] for i in indices], tokenizer)
+            # rl_step is left out of the seed on purpose: see above.
+            draws = step_seed(seed, chunk, stream=f"evaluation/{plan.benchmark}")
+            responses = from_rollouts(engine.generate(prompts, sampling, draws, report), indices)
+            verdicts = tally.add(responses)
+            if keeper is not None:
+                keeper.keep(responses, verdicts)
         done += len(responses)
     part = tally.result(rl_step)
     return part.gather() if world_size > 1 else part
+
+
+def prompts_of(
+    plan: EvaluationPlan, problems: Sequence[Problem], tokenizer: PreTrainedTokenizerBase
+) -> list[tuple[int, ...]]:
+    """What the policy is asked: token ids for each problem."""
+    template = plan.settled()["template"]
+    return [encode(template, problem.question, tokenizer) for problem in problems]
 
 
 def _chunks(

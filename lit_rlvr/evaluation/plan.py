@@ -3,6 +3,7 @@
 Written in configs, read by the evaluator.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,3 +107,18 @@ class EvaluationPlan:
         how = "greedy" if settled["temperature"] == 0 else f"avg@{self.k} at temperature {settled['temperature']:g}"
         also = f", also scored by {', '.join(self.scorings)}" if self.rules else ""
         return f"{self.benchmark}: {count} problems, {how}, at most {settled['max_tokens']:,} tokens{also}"
+
+
+def refuse_twins(plans: Sequence[EvaluationPlan], key: str) -> None:
+    """Plans are told apart by benchmark and number of samples: in curves, rows and file names.
+
+    Raises:
+        UserError: two have both in common.
+    """
+    kinds = [(plan.benchmark, plan.k) for plan in plans]
+    for benchmark, k in kinds:
+        if kinds.count((benchmark, k)) > 1:
+            raise UserError(
+                f"{key}: {benchmark} is evaluated twice with {k} samples, and the two would share their curve: give them "
+                "different numbers of samples, or leave one out."
+            )

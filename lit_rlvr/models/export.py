@@ -5,7 +5,7 @@ import os
 import pickle
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from transformers import (
     AutoModelForCausalLM,
     GenerationConfig,
     PretrainedConfig,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
@@ -35,6 +36,20 @@ def describe_policy(
     }
 
 
+def build_model(
+    weights: dict[str, Tensor], config: PretrainedConfig, generation: GenerationConfig | None
+) -> PreTrainedModel:
+    """The model with these weights, in float32 on CPU, without ever holding others."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    full = {k: v.detach().cpu().float() if v.is_floating_point() else v.detach().cpu() for k, v in weights.items()}
+    model.load_state_dict(full, assign=True)
+    model.tie_weights()
+    if generation is not None:
+        model.generation_config = generation
+    return model
+
+
 def export_policy(
     weights: dict[str, Tensor],
     config: PretrainedConfig,
@@ -50,13 +65,7 @@ def export_policy(
     """
     if folder.exists() and not overwrite and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"export: {folder} exists and is not empty; choose another folder.")
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    full = {k: v.detach().cpu().float() if v.is_floating_point() else v.detach().cpu() for k, v in weights.items()}
-    model.load_state_dict(full, assign=True)
-    model.tie_weights()
-    if generation is not None:
-        model.generation_config = generation
+    model = build_model(weights, config, generation)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -81,18 +90,29 @@ def export_checkpoint(checkpoint: Path, folder: Path, tokenizer: str | None = No
     Raises:
         UserError: if the checkpoint is missing, damaged or not ours, or the folder is taken.
     """
-    content = read_checkpoint(checkpoint)
-    described = content[CHECKPOINT_KEY]
-    config = AutoConfig.for_model(**_loads(described["config_json"]))
+    policy = policy_of(read_checkpoint(checkpoint))
+    export_policy(*policy[:3], load_tokenizer(tokenizer or policy.tokenizer), folder)
+
+
+class CheckpointPolicy(NamedTuple):
+    """What a checkpoint of ours says of its policy."""
+
+    weights: dict[str, Tensor]
+    config: PretrainedConfig
+    generation: GenerationConfig | None
+    tokenizer: str
+
+
+def policy_of(checkpoint: dict[str, Any]) -> CheckpointPolicy:
+    """The policy in what :func:`read_checkpoint` read."""
+    described = checkpoint[CHECKPOINT_KEY]
     generation = described["generation_json"]
     prefix = "policy.model."
-    weights = {k.removeprefix(prefix): v for k, v in content["state_dict"].items() if k.startswith(prefix)}
-    export_policy(
-        weights,
-        config,
-        None if generation is None else GenerationConfig.from_dict(_loads(generation)),
-        load_tokenizer(tokenizer or described["tokenizer"]),
-        folder,
+    return CheckpointPolicy(
+        weights={k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)},
+        config=AutoConfig.for_model(**_loads(described["config_json"])),
+        generation=None if generation is None else GenerationConfig.from_dict(_loads(generation)),
+        tokenizer=described["tokenizer"],
     )
 
 

@@ -28,8 +28,12 @@ RANDOM_SHAPE = {
 """What ``random:<architecture>`` builds: the architecture's layers at a size that takes a step in a second on one core."""
 
 
-def load_config(policy: str) -> PretrainedConfig:
+def load_config(policy: str, key: str = "model.policy") -> PretrainedConfig:
     """Shape of the model without its weights.
+
+    Args:
+        policy: folder, hub id or ``random:<architecture>``.
+        key: where the user wrote it, for the sentence about a mistake.
 
     Raises:
         UserError: if there is no such folder, hub id or architecture.
@@ -39,53 +43,54 @@ def load_config(policy: str) -> PretrainedConfig:
         try:
             return AutoConfig.for_model(architecture, **RANDOM_SHAPE)
         except ValueError as error:
-            raise UserError(
-                f"model.policy: transformers knows no architecture {architecture!r}; try random:qwen2."
-            ) from error
-    _check_folder(policy, "model.policy", "config.json")
+            raise UserError(f"{key}: transformers knows no architecture {architecture!r}; try random:qwen2.") from error
+    _check_folder(policy, key, "config.json")
     try:
         return AutoConfig.from_pretrained(policy)
     except (OSError, ValueError) as error:
-        raise _not_loadable(policy, "model.policy", error) from error
+        raise _not_loadable(policy, key, error) from error
 
 
-def load_model(policy: str, tokenizer: PreTrainedTokenizerBase, seed: int = 0) -> PreTrainedModel:
+def load_model(
+    policy: str, tokenizer: PreTrainedTokenizerBase, seed: int = 0, key: str = "model.policy"
+) -> PreTrainedModel:
     """The model with float32 weights on CPU: updates of 1e-6 round away in bfloat16, so master weights never are.
 
     Args:
         policy: folder, hub id or ``random:<architecture>``.
         tokenizer: gives a random model its vocabulary size.
         seed: of the random weights.
+        key: where the user wrote it, for the sentence about a mistake.
 
     Raises:
         UserError: if the weights are missing or damaged.
     """
     if policy.startswith(RANDOM):
-        config = load_config(policy)
+        config = load_config(policy, key)
         config.vocab_size = len(tokenizer)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    _check_folder(policy, "model.policy", "config.json")
+    _check_folder(policy, key, "config.json")
     try:
         return AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
     except Exception as error:  # safetensors, json, pickle and hub errors have no common base
-        raise _not_loadable(policy, "model.policy", error) from error
+        raise _not_loadable(policy, key, error) from error
 
 
-def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
+def load_tokenizer(source: str, key: str = "model.tokenizer") -> PreTrainedTokenizerBase:
     """The tokenizer of a folder or hub id.
 
     Raises:
         UserError: if there is none.
     """
     if source.startswith(RANDOM):
-        raise UserError(f"model.policy is {source}, which has no tokenizer: give one with model.tokenizer.")
-    _check_folder(source, "model.tokenizer", "tokenizer_config.json")
+        raise UserError(f"The policy {source} has no tokenizer of its own: give one with {key}.")
+    _check_folder(source, key, "tokenizer_config.json")
     try:
         return AutoTokenizer.from_pretrained(source)
     except Exception as error:  # as above
-        raise _not_loadable(source, "model.tokenizer", error) from error
+        raise _not_loadable(source, key, error) from error
 
 
 def looks_local(source: str) -> bool:
