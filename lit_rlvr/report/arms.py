@@ -136,7 +136,7 @@ def _group(run: Run, named: bool) -> tuple[str, str]:
     if run.folder.resolve().name.startswith(SEED_FOLDER):
         return parent, ""
     settings = json.dumps(_settings(run), sort_keys=True, default=str)
-    return (parent if not named or not run.config else "", settings if run.config else str(run.folder))
+    return (parent if not named or not run.trained else "", settings if run.trained else str(run.folder))
 
 
 def _settings(run: Run) -> dict[str, Any]:

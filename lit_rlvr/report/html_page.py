@@ -15,7 +15,7 @@ GENERATOR = "lit-rlvr report"
 """Stands in the page's head, so that a later report knows an earlier one, which it may replace."""
 
 
-LONG = 20
+LONG = 22
 """Letters from which on a cell of text may take several lines."""
 
 COLUMNS = 8
@@ -34,8 +34,8 @@ figcaption { color: #4a4a4a; font-size: .875rem; line-height: 1.4; max-width: 52
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .32rem .6rem; border-bottom: 1px solid #e3e3e3; text-align: right; vertical-align: top; }
-th:first-child, td:first-child { padding-left: 0; }
 .dense { font-size: .8125rem; } .dense th, .dense td { padding: .3rem .4rem; }
+.scroll th:first-child, .scroll td:first-child { padding-left: 0; }
 td.t { white-space: nowrap; } td.w { white-space: normal; min-width: 6.5rem; }
 th { border-bottom: 2px solid #1a1a1a; vertical-align: bottom; font-weight: 600; }
 .t { text-align: left; }

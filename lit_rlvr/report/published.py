@@ -51,6 +51,7 @@ class Published:
     six: tuple[str, ...]
     decoding: Mapping[str, Mapping[str, Any]]
     rule: str
+    template: str
     max_tokens: Mapping[str, int]
     recipe: Mapping[str, Any]
     settings: tuple[Setting, ...]
@@ -263,7 +264,11 @@ def _at(run: Run, benchmark: str, step: int) -> _Figure | None:
     tokens, usual = row.get("max_tokens"), _token_limit(run)
     if tokens is not None and usual is not None and tokens != usual:
         unlike.append(f"at most {tokens:,} tokens instead of {usual:,}")
-    decoding = kind.decoding + (f", {tokens:,} tokens" if tokens else "") + f", scored by {rule}"
+    if row.get("example"):
+        unlike.append("an example stands in the prompt")
+    template = row.get("template") or published().template
+    prompt = f", prompt {template}" if template != published().template else ""
+    decoding = kind.decoding + (f", {tokens:,} tokens" if tokens else "") + f"{prompt}, scored by {rule}"
     return _Figure(step, accuracy, error, str(kind.problems), decoding, "; ".join(unlike))
 
 

@@ -19,6 +19,9 @@ from lit_rlvr.report.events import Events, event_files, read_events
 Row = Mapping[str, Any]
 """A line of `evaluations.jsonl`. Older runs lack the newer keys."""
 
+MANIFEST = "evaluation.json"
+"""The file by which a folder of `lit-rlvr evaluate` is known."""
+
 _NEEDED: dict[str, Any] = {
     "rl_step": int,
     "benchmark": str,
@@ -78,6 +81,11 @@ class Run:
                 return default
             value = value[key]
         return value
+
+    @property
+    def trained(self) -> bool:
+        """Whether it is known to be a training run, rather than an evaluation alone."""
+        return "data" in self.config
 
     @property
     def seed(self) -> int | None:
@@ -141,11 +149,14 @@ def read_run(folder: Path) -> Run:
         UserError: `evaluations.jsonl` is damaged.
     """
     notes: list[str] = []
-    config = _read_config(folder / "config.yaml", notes)
+    alone = _read_manifest(folder / MANIFEST)
+    config = _read_config(folder / "config.yaml", notes) if alone is None else alone
     history = _read_history(folder / "history.json", notes)
     files = [*_files_before(config, folder, notes), *event_files(folder)]
     events, unread = read_events(files)
-    if not files:
+    if alone is not None:
+        notes.append(f"{folder} is an evaluation by `lit-rlvr evaluate`: there is no training in it to show.")
+    elif not files:
         notes.append(f"{folder} has no TensorBoard events: its curves over RL steps and its samples are missing.")
     evaluations = _read_evaluations(folder / "evaluations.jsonl", notes)
     return Run(folder, config, evaluations, history, events, tuple(notes + unread))
@@ -192,6 +203,17 @@ def _read_config(path: Path, notes: list[str]) -> Mapping[str, Any]:
         notes.append(f"{path} is not a readable configuration: the run's model, problem and reward are not known.")
         return {}
     return config
+
+
+def _read_manifest(path: Path) -> Mapping[str, Any] | None:
+    """What `lit-rlvr evaluate` says of its policy, under the keys of a run's configuration; None in a run's folder."""
+    if not path.is_file() or (path.parent / "config.yaml").is_file():
+        return None
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+        return {"model": {"policy": manifest["policy"]}, "seed_everything": manifest.get("seed")}
+    except (ValueError, TypeError, KeyError):
+        return {}
 
 
 def _read_history(path: Path, notes: list[str]) -> Mapping[str, list[float]]:

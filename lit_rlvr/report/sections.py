@@ -100,7 +100,8 @@ def _change(what: str, seeds: Sequence[Saturation], kinds: Sequence[Kind]) -> st
     means = [statistics.fmean(own) for own in changes if len(own) == len(kinds)]
     if not means:
         return f"{what} not evaluated alike by any seed"
-    span = f" (from {signed(min(means))} to {signed(max(means))} in {len(means)} seeds)" if len(means) > 1 else ""
+    low, high = signed(min(means)), signed(max(means))
+    span = f" (from {low} to {high} in {len(means)} seeds)" if low != high else ""
     return f"{what} {signed(statistics.fmean(means))} points{span}"
 
 

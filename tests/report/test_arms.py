@@ -84,6 +84,13 @@ def test_a_folder_without_a_configuration_is_an_arm_of_its_own(tmp_path: Path) -
     assert _named([tmp_path / "base", tmp_path / "other"]) == {"base": ["base"], "other": ["other"]}
 
 
+def test_evaluations_of_one_policy_are_no_seeds_of_each_other(tmp_path: Path) -> None:
+    for name in ("six", "arc"):
+        write_run(tmp_path / name, None, ROWS[:1])
+        (tmp_path / name / "evaluation.json").write_text('{"policy": "hub/model", "seed": 0}')
+    assert _named([tmp_path / "six", tmp_path / "arc"]) == {"six": ["six"], "arc": ["arc"]}
+
+
 def test_no_such_folder(tmp_path: Path) -> None:
     (tmp_path / "one-shot").mkdir()
     with pytest.raises(UserError, match=r"one-shod does not exist.*did you mean .*/one-shot\?"):

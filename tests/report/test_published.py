@@ -103,6 +103,7 @@ def test_scored_as_the_paper_did_where_that_is_on_record(tmp_path: Path) -> None
     [
         ({"problems": 20, "limit": 20}, "20 of 500 problems"),
         ({"k": 4, "temperature": 0.6}, "avg@4 at temperature 0.6 instead of greedy"),
+        ({"example": "tiny"}, "an example stands in the prompt"),
         ({"max_tokens": 1024}, "at most 1,024 tokens instead of 3,072"),
     ],
 )
@@ -113,6 +114,14 @@ def test_what_cannot_be_compared(tmp_path: Path, values: dict[str, Any], why: st
     verdicts = {(c.benchmark, c.checkpoint): c.verdict for c in compare(_arm(tmp_path, PAPER, rows))}
     assert verdicts["math500", "last: RL step 40 of 2,000"] == f"not comparable: {why}"
     assert verdicts[AVERAGE, "last: RL step 20 of 2,000"] == f"not comparable: {why} (math500)"
+
+
+def test_the_untrained_model_evaluated_alone(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, None, [paper_row(0, "math500", 0.34, template="chat")])
+    (folder / "evaluation.json").write_text('{"policy": "Qwen/Qwen2.5-Math-1.5B", "seed": 0}')
+    (found,) = compare(Arm("mine", (read_run(folder),)))
+    assert (found.theirs, found.verdict) == (36.0, "within error")
+    assert found.decoding == "greedy, 3,072 tokens, prompt chat, scored by exact"
 
 
 def test_seeds_are_averaged(tmp_path: Path) -> None:

@@ -60,6 +60,18 @@ def test_everything_missing_is_said(tmp_path: Path) -> None:
     assert run.setting("model.policy") is None
 
 
+def test_an_evaluation_alone(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, None, [row(0, [1, 0])])
+    (folder / "evaluation.json").write_text('{"policy": "Qwen/Qwen2.5-Math-1.5B", "seed": 3, "rl_step": 0}')
+    run = read_run(folder)
+    assert run.setting("model.policy") == "Qwen/Qwen2.5-Math-1.5B"
+    assert (run.seed, run.trained) == (3, False)
+    assert len(run.notes) == 1
+    assert "no training in it" in run.notes[0]
+    (folder / "evaluation.json").write_text("[")
+    assert read_run(folder).setting("model.policy") is None
+
+
 def test_the_events_of_the_run_it_went_on_from(tmp_path: Path) -> None:
     write_run(tmp_path / "version_0", scalars={"train/kl": {0: 1.0, 1: 1.0, 2: 1.0}})
     config = changed(TINY, ckpt_path=str(tmp_path / "version_0" / "checkpoints" / "last.ckpt"))
