@@ -40,6 +40,10 @@ def curve_kinds(arm: Arm) -> list[Kind]:
     return [k for k, n in lengths.items() if n >= CURVE] or [k for k, n in lengths.items() if n]
 
 
+def _curves(arm: Arm) -> list[Band]:
+    return [curve for kind in arm.kinds() if (curve := arm.curve(kind))]
+
+
 def shown_kind(arm: Arm) -> Kind | None:
     """The kind that stands for an arm where there is place for one."""
     kinds = arm.kinds()
@@ -49,7 +53,7 @@ def shown_kind(arm: Arm) -> Kind | None:
 
 def accuracy_figure(arms: Sequence[Arm], file: Path) -> Path | None:
     """Training beside test accuracy, a panel per arm, the saturation step of each seed marked."""
-    shown = [arm for arm in arms if arm.training_accuracy() or curve_kinds(arm)]
+    shown = [arm for arm in arms if arm.training_accuracy() or any(len(c.steps) > 1 for c in _curves(arm))]
     if not shown:
         return None
     kinds = list(dict.fromkeys(kind for arm in shown for kind in curve_kinds(arm)))

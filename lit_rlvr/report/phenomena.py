@@ -234,7 +234,7 @@ def phases(arm: Arm, tag: str) -> Phases | None:
                 window_mean(series, stop=start + window - 1),
                 None if solved is None else window_mean(series, solved - window + 1, solved),
                 None if solved is None else window_mean(series, start=solved),
-                window_mean(series, start=end - window + 1),
+                window_mean(series, start=end - window + 1) if end - start >= window else None,
             ]
         )
     means = [spread(column) for column in zip(*columns, strict=True)]

@@ -143,5 +143,6 @@ def _ends(arms: Sequence[Arm]) -> str:
         kind = figures.shown_kind(arm)
         curve = arm.curve(kind) if kind else None
         if kind and curve:
-            said.append(f"{arm.name}: {kind.label} {100 * curve.mean[0]:.1f}% to {100 * curve.mean[-1]:.1f}%")
+            ends = dict.fromkeys((f"{100 * curve.mean[0]:.1f}%", f"{100 * curve.mean[-1]:.1f}%"))
+            said.append(f"{arm.name}: {kind.label} {' to '.join(ends)}")
     return "; ".join(said) or "Training accuracy over RL steps."

@@ -296,3 +296,10 @@ def test_numbers(value: float | None, written: str) -> None:
 
 def test_no_negative_nothing() -> None:
     assert [signed(v) for v in (-0.04, 0.0, 1.25, -1.0)] == ["+0.0", "+0.0", "+1.2", "-1.0"]
+
+
+def test_a_run_shorter_than_the_window_has_no_last_steps(tmp_path: Path) -> None:
+    arm = Arm("short", (read_run(write_run(tmp_path, scalars={"train/kl": {0: 1.0, 1: 3.0}})),))
+    found = phases(arm, "train/kl")
+    assert found is not None
+    assert (found.first, found.solving, found.since, found.last) == (2.0, None, None, None)
