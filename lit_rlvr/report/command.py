@@ -10,6 +10,7 @@ from lit_rlvr.report.arms import find_arms
 from lit_rlvr.report.drawing import look
 from lit_rlvr.report.html_page import GENERATOR, to_html
 from lit_rlvr.report.markdown import to_markdown
+from lit_rlvr.report.page import Picture
 from lit_rlvr.report.sections import make_sections
 
 PAGE, TEXT, FIGURES = "report.html", "report.md", "figures"
@@ -34,14 +35,17 @@ def report(runs: Sequence[Path], output: Path, title: str | None = None) -> None
     """
     earlier = _earlier_figures(output)
     arms, notes = find_arms(runs)
-    with look():
-        sections = make_sections(arms, notes, output / FIGURES)
     title = title or f"lit-rlvr report: {', '.join(arm.name for arm in arms)}"
-    write_atomically(output / TEXT, lambda path: path.write_text(to_markdown(title, sections, output), "utf-8"))
-    write_atomically(output / PAGE, lambda path: path.write_text(to_html(title, sections), "utf-8"))
-    written = {block.file for section in sections for block in section.blocks if hasattr(block, "file")}
-    for stale in earlier - written:
-        stale.unlink()
+    try:
+        with look():
+            sections = make_sections(arms, notes, output / FIGURES)
+        write_atomically(output / TEXT, lambda path: path.write_text(to_markdown(title, sections, output), "utf-8"))
+        write_atomically(output / PAGE, lambda path: path.write_text(to_html(title, sections), "utf-8"))
+        written = {block.file for section in sections for block in section.blocks if isinstance(block, Picture)}
+        for stale in earlier - written:
+            stale.unlink()
+    except OSError as error:
+        raise UserError(f"Cannot write to {output} ({error.strerror}); choose another folder with --output.") from error
     seeds = sum(len(arm.runs) for arm in arms)
     print(
         f"{len(arms)} {'arm' if len(arms) == 1 else 'arms'}, {seeds} {'run' if seeds == 1 else 'runs'}, {len(written)} figures."

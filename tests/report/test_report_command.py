@@ -11,7 +11,7 @@ import pytest
 from lit_rlvr.errors import UserError
 from lit_rlvr.report.command import main
 from tests.report.made import TINY, changed, row, sample_text, write_run
-from tests.report.test_page import HOSTILE, Outline
+from tests.report.outline import HOSTILE, Outline
 
 FIGURES = ["accuracy", "curves", "dynamics", "subjects-tiny500", "format"]
 TABLES = [
@@ -131,6 +131,8 @@ def test_a_page_of_somebody_elses_is_left_alone(sweep: Path, tmp_path: Path) -> 
         main([str(sweep), "--output", str(tmp_path)])
     with pytest.raises(UserError, match="is a file"):
         main([str(sweep), "--output", str(tmp_path / "report.html")])
+    with pytest.raises(UserError, match=r"Cannot write to .*choose another folder"):
+        main([str(sweep), "--output", str(tmp_path / "report.html" / "below")])
 
 
 @pytest.mark.parametrize("make", ["rows", "events", "history only", "one evaluation"])
