@@ -5,13 +5,13 @@ Between the run folders and everything that is measured on them.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from lit_rlvr.errors import UserError
-from lit_rlvr.report.reading import Kind, Run, is_run, read_run
+from lit_rlvr.report.reading import Kind, Row, Run, is_run, kind_of, read_run
 from lit_rlvr.report.statistics import Band, Series, band
 
 SEED_FOLDER = "seed-"
@@ -97,7 +97,44 @@ def find_arms(paths: Sequence[Path]) -> tuple[list[Arm], list[str]]:
         runs = _without_repeats(members, notes)
         notes += _differences(name, runs)
         arms.append(Arm(name, tuple(runs)))
-    return arms, list(dict.fromkeys(notes))
+    arms, lent = lend_bases(arms)
+    return arms, list(dict.fromkeys(notes + lent))
+
+
+def lend_bases(arms: Sequence[Arm]) -> tuple[list[Arm], list[str]]:
+    """Runs that were not evaluated before training, with the evaluation of the same model by another run of the report.
+
+    A sweep evaluates the base model once. Of several lenders, one with the borrower's seed comes first, for what is sampled
+    depends on it. Returns the arms, and who has borrowed in a sentence.
+    """
+    lenders = [(run, row) for arm in arms for run in arm.runs for row in run.evaluations if row["rl_step"] == 0]
+    borrowers: list[str] = []
+    changed = []
+    for arm in arms:
+        runs = []
+        for run in arm.runs:
+            missing = [kind for kind in run.kinds() if run.rows(kind)[0]["rl_step"] > 0]
+            found = [row for kind in missing if run.trained and (row := _base_of(run, kind, lenders))]
+            runs.append(replace(run, evaluations=(*found, *run.evaluations)))
+            borrowers += [arm.name] if found else []
+        changed.append(Arm(arm.name, tuple(runs)))
+    who = ", ".join(dict.fromkeys(borrowers))
+    return changed, [
+        f"Not evaluated before training, and shown with the base of another run of the same model: {who}."
+    ] if who else []
+
+
+def _base_of(run: Run, kind: Kind, lenders: Sequence[tuple[Run, Row]]) -> Row | None:
+    policy, first = run.setting("model.policy"), run.rows(kind)[0]
+    alike = [
+        (lender, row)
+        for lender, row in lenders
+        if kind_of(row) == kind
+        and lender.setting("model.policy") == policy
+        and all(row.get(key) == first.get(key) for key in ("template", "max_tokens"))
+    ]
+    alike.sort(key=lambda pair: pair[0].seed != run.seed)  # stable
+    return alike[0][1] if alike else None
 
 
 def _run_folders(path: Path) -> list[Path]:

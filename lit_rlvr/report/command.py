@@ -13,6 +13,9 @@ from lit_rlvr.report.markdown import to_markdown
 from lit_rlvr.report.page import Picture
 from lit_rlvr.report.sections import make_sections
 
+NAMED = 4
+"""Arms up to which the title names them."""
+
 PAGE, TEXT, FIGURES = "report.html", "report.md", "figures"
 
 
@@ -35,7 +38,8 @@ def report(runs: Sequence[Path], output: Path, title: str | None = None) -> None
     """
     earlier = _earlier_figures(output)
     arms, notes = find_arms(runs)
-    title = title or f"lit-rlvr report: {', '.join(arm.name for arm in arms)}"
+    named = ", ".join(arm.name for arm in arms) if len(arms) <= NAMED else f"{len(arms)} arms"
+    title = title or f"lit-rlvr report: {named}"
     try:
         with look():
             sections = make_sections(arms, notes, output / FIGURES)

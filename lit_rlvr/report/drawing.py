@@ -80,12 +80,12 @@ def style(index: int) -> dict[str, Any]:
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index // len(COLOURS) % len(DASHES)]}
 
 
-def panels(count: int, height: float, share_y: bool = False) -> tuple[Figure, list[Axes]]:
-    """A figure with ``count`` panels, two or three in a row, each ``height`` inches tall."""
+def panels(count: int, height: float, share_y: bool = False, wide: bool = False) -> tuple[Figure, list[Axes]]:
+    """A figure with ``count`` panels, two or three in a row, each ``height`` inches tall; a single one may be ``wide``."""
     columns = 2 if count == 4 else min(count, 3)
     rows = -(-count // columns)
     # A single panel as wide as the page would be a strip: it gets two thirds.
-    width = WIDTH if columns > 1 else 0.72 * WIDTH
+    width = WIDTH if columns > 1 or wide else 0.72 * WIDTH
     figure = Figure(figsize=(width, rows * height + 0.35), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=share_y)
@@ -103,12 +103,17 @@ def rl_steps(axes: Axes) -> None:
 
 
 def draw_band(axes: Axes, curve: Band, look: dict[str, Any], label: str, scale: float = 1, marks: bool = False) -> None:
-    """The mean as a line, the range over seeds as a shade behind it. Few points get marks; a single point is one."""
+    """The mean as a line, the range over seeds as a shade behind it, unless ``look`` says no ``bands``.
+
+    Few points get marks; a single point is one.
+    """
+    look = dict(look)
+    bands = look.pop("bands", True)
     mean = [scale * value for value in curve.mean]
     marker = "o" if marks or len(mean) == 1 else None
     # A mark on the edge of the panel is drawn whole.
     axes.plot(curve.steps, mean, label=label, marker=marker, markersize=3.5, clip_on=not marks, **look)
-    if curve.seeds > 1:
+    if curve.seeds > 1 and bands:
         low, high = ([scale * value for value in side] for side in (curve.low, curve.high))
         axes.fill_between(curve.steps, low, high, color=look["color"], alpha=0.18, linewidth=0)
 

@@ -15,6 +15,9 @@ from lit_rlvr.report.published import compare, published, settings_of
 from lit_rlvr.report.reading import Run
 from lit_rlvr.report.samples import Sample, moments, parse, right_and_wrong, same_problems
 
+PANELS = 6
+"""Arms up to which each has a panel of the figures per group; of more, the last evaluations are shown as a map."""
+
 TEST_PROBLEMS = 2
 """Test problems whose responses are shown."""
 
@@ -44,9 +47,13 @@ def transfer_section(arms: Sequence[Arm], folder: Path) -> Section:
             groups = {arm.name: of for arm in arms if kind in compared_kinds(arm) and (of := by_group(arm, kind, key))}
             if groups:
                 name = f"{key}-{kind.benchmark}"
-                caption = f"{kind.label}, per {word}: before training and at the last evaluation. The thin line is the range over seeds."
+                shown = "before training and at the last evaluation. The thin line is the range over seeds."
+                if len(groups) > PANELS:
+                    shown = "accuracy at the last evaluation, mean over seeds."
+                caption = f"{kind.label}, per {word}: {shown}"
                 told = f"Accuracy per {word} before and after; the table below has the numbers."
-                blocks += picture(name, caption, figures.groups_figure(groups, folder / f"{name}.png"), told)
+                draw = figures.groups_figure if len(groups) <= PANELS else figures.groups_map
+                blocks += picture(name, caption, draw(groups, folder / f"{name}.png"), told)
                 blocks.append(effect_tables.groups_table(name, word, kind, groups))
     if not blocks:
         blocks = [Text("No benchmark with several subjects or levels was evaluated twice.")]

@@ -13,9 +13,12 @@ from lit_rlvr.report.statistics import share_error
 
 FORMAT_REWARD = "FormatReward"
 
+ARMS_ACROSS = 4
+"""Arms up to which each has a column of the tables per group; more of them have a row."""
+
 
 def groups_table(name: str, word: str, kind: Kind, groups: Mapping[str, Sequence[Group]]) -> Table:
-    """Accuracy per subject or level before and after: a row per group, a column per arm.
+    """Accuracy per subject or level before and after: a row per group and a column per arm, or the other way round.
 
     Args:
         name: of the table.
@@ -25,20 +28,21 @@ def groups_table(name: str, word: str, kind: Kind, groups: Mapping[str, Sequence
     """
     names = list(dict.fromkeys(group.name for of in groups.values() for group in of))
     by_name = {arm: {group.name: group for group in of} for arm, of in groups.items()}
-    rows = []
-    for own in names:
-        found = [of.get(own) for of in by_name.values()]
-        size = next(group.problems for group in found if group)
-        rows.append((own, str(size), *(_group_cell(group) for group in found)))
+    size = {group.name: group.problems for of in groups.values() for group in of}
+    header: tuple[str, ...] = (word, "problems", *groups)
+    rows = [(own, str(size[own]), *(_group_cell(of.get(own)) for of in by_name.values())) for own in names]
+    if len(groups) > ARMS_ACROSS:
+        header = ("arm", *(f"{own} ({size[own]})" for own in names))
+        rows = [(arm, *(_group_cell(of.get(own)) for own in names)) for arm, of in by_name.items()]
     caption = (
         f"{kind.label}, percent: first → last evaluation, mean over seeds [range of the last], change ± its standard error over "
         "problems at most (that of one response per problem, unpaired)."
     )
-    return Table(name, caption, (word, "problems", *groups), tuple(rows))
+    return Table(name, caption, header, tuple(rows))
 
 
 def _group_cell(group: Group | None) -> str:
-    if group is None:
+    if group is None or group.before is None:
         return NONE
     before, after = group.before.mean, group.after.mean
     error = math.hypot(share_error(before, group.problems), share_error(after, group.problems))

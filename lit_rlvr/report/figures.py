@@ -1,6 +1,7 @@
 """The figures: arms -> a drawn PNG each. What is shown is computed in `phenomena.py`, how it looks is in `drawing.py`."""
 
 from collections.abc import Mapping, Sequence
+from math import isnan, nan
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -16,8 +17,12 @@ from lit_rlvr.report.statistics import Band, coarser
 CURVE = 3
 """Evaluations from which on they are a curve rather than two ends."""
 
-POINTS = 150
-"""Points of a training curve at most: more of them, a third of a panel's width, are a thicket of noise."""
+POINTS, FEW_POINTS = 150, 40
+"""Points of a training curve at most: more of them, a third of a panel's width, are a thicket of noise; and at most that many
+where there are too many curves for bands."""
+
+BANDS = 6
+"""Curves of one panel up to which each gets its band; more bands would hide each other."""
 
 MARKED = 40
 """Points up to which each gets a mark."""
@@ -85,16 +90,17 @@ def accuracy_figure(arms: Sequence[Arm], file: Path) -> Path | None:
 def learning_curves(arms: Sequence[Arm], file: Path) -> Path | None:
     """Test accuracy of all arms on one chart, a panel per kind of evaluation of which two have a curve."""
     curves = {
-        kind: {i: c for i, arm in enumerate(arms) if kind in curve_kinds(arm) and (c := arm.curve(kind))}
-        for kind in dict.fromkeys(kind for arm in arms for kind in curve_kinds(arm))
+        kind: {i: c for i, arm in enumerate(arms) if (c := arm.curve(kind)) and len(c.steps) >= CURVE}
+        for kind in dict.fromkeys(kind for arm in arms for kind in arm.kinds())
     }
-    curves = {kind: of for kind, of in curves.items() if len([c for c in of.values() if len(c.steps) > 1]) > 1}
+    curves = {kind: of for kind, of in curves.items() if len(of) > 1}
     if not curves:
         return None
     figure, axes = drawing.panels(len(curves), 2.9 if len(curves) > 1 else 4.2)
     for panel, (kind, of) in zip(axes, curves.items(), strict=True):
         for i, curve in of.items():
-            drawing.draw_band(panel, curve, drawing.style(i), arms[i].name, 100, len(curve.steps) <= MARKED)
+            look = drawing.style(i) | {"bands": len(of) <= BANDS}
+            drawing.draw_band(panel, curve, look, arms[i].name, 100, len(curve.steps) <= MARKED)
         panel.set_title(kind.label)
         panel.set_ylim(bottom=0)
         panel.yaxis.set_major_formatter(PercentFormatter(decimals=0))
@@ -117,9 +123,14 @@ def dynamics_figure(arms: Sequence[Arm], file: Path) -> Path | None:
     for panel, ((title, unit), curves) in zip(axes, found, strict=True):
         percent = unit.startswith("%")
         for i, curve in curves.items():
-            look = drawing.style(i) | {"linewidth": 1.2}
+            look = drawing.style(i) | {"linewidth": 1.2, "bands": len(curves) <= BANDS}
             drawing.draw_band(
-                panel, coarser(curve, POINTS), look, arms[i].name, 100 if percent else 1, title == REFLECTION[0]
+                panel,
+                coarser(curve, POINTS if len(curves) <= BANDS else FEW_POINTS),
+                look,
+                arms[i].name,
+                100 if percent else 1,
+                title == REFLECTION[0],
             )
         panel.set_title(title)
         panel.set_ylabel(unit)
@@ -138,34 +149,29 @@ def reflection(arm: Arm) -> Band | None:
     return curves[kinds.index(kind)] if kind else None
 
 
-def groups_figure(groups: Mapping[str, Sequence[Group]], file: Path) -> Path | None:
-    """Accuracy per subject or level before and after, a panel per arm; the range over seeds as a thin line."""
-    shown = {name: of for name, of in groups.items() if of}
+def groups_figure(panels: Mapping[str, Sequence[Group]], file: Path) -> Path | None:
+    """Accuracy per group before and after, as dots with a line between; the range over seeds as a thin line.
+
+    Args:
+        panels: title of a panel -> its groups.
+        file: to write.
+    """
+    shown = {title: of for title, of in panels.items() if of}
     if not shown:
         return None
     names = list(dict.fromkeys(group.name for of in shown.values() for group in of))
     figure, axes = drawing.panels(len(shown), 0.27 * len(names) + 0.85, share_y=True)
-    for panel, (arm, of) in zip(axes, shown.items(), strict=True):
+    for panel, (title, of) in zip(axes, shown.items(), strict=True):
         for group in of:
-            y = names.index(group.name)
-            before, after = 100 * group.before.mean, 100 * group.after.mean
-            panel.plot([before, after], [y, y], color="#bdbdbd", linewidth=2.4, zorder=1, solid_capstyle="round")
-            panel.plot(
-                [100 * group.after.low, 100 * group.after.high], [y, y], color=drawing.COLOURS[0], linewidth=1, zorder=2
-            )
-            first = y == names.index(of[0].name)
-            panel.plot(
-                [before],
-                [y],
-                "o",
-                markersize=5.5,
-                markerfacecolor="white",
-                markeredgecolor=drawing.GREY,
-                label="before training" if first else "_",
-            )
-            panel.plot(
-                [after], [y], "o", markersize=5.5, color=drawing.COLOURS[0], label="last evaluation" if first else "_"
-            )
+            y, after = names.index(group.name), 100 * group.after.mean
+            if group.before:
+                before = 100 * group.before.mean
+                panel.plot([before, after], [y, y], color="#bdbdbd", linewidth=2.4, zorder=1, solid_capstyle="round")
+                hollow = {"markerfacecolor": "white", "markeredgecolor": drawing.GREY}
+                panel.plot([before], [y], "o", markersize=5.5, label="before training", **hollow)  # type: ignore[arg-type]
+            span = [100 * group.after.low, 100 * group.after.high]
+            panel.plot(span, [y, y], color=drawing.COLOURS[0], linewidth=1, zorder=2)
+            panel.plot([after], [y], "o", markersize=5.5, color=drawing.COLOURS[0], label="last evaluation")
         panel.set_yticks(range(len(names)), names)
         panel.set_ylim(len(names) - 0.5, -0.5)
         panel.grid(axis="y", visible=False)
@@ -173,8 +179,27 @@ def groups_figure(groups: Mapping[str, Sequence[Group]], file: Path) -> Path | N
         panel.xaxis.set_major_formatter(PercentFormatter(decimals=0))
         panel.set_xlabel("accuracy")
         if len(shown) > 1:
-            panel.set_title(arm)
+            panel.set_title(title)
     drawing.legend(figure, axes)
+    return drawing.save(figure, file)
+
+
+def groups_map(panels: Mapping[str, Sequence[Group]], file: Path) -> Path:
+    """Accuracy per group at the last evaluation as a map, a row per arm: for more arms than there is place for panels."""
+    names = list(dict.fromkeys(group.name for of in panels.values() for group in of))
+    values = [
+        [next((100 * g.after.mean for g in of if g.name == name), nan) for name in names] for of in panels.values()
+    ]
+    figure, (axes,) = drawing.panels(1, 0.3 * len(panels) + 0.9, wide=True)
+    axes.imshow(values, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    for y, row in enumerate(values):
+        for x, value in enumerate(row):
+            shade = "white" if value > 60 else drawing.INK  # the map's blue is dark from there on
+            axes.text(x, y, "" if isnan(value) else f"{value:.0f}", ha="center", va="center", color=shade, fontsize=8.5)
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks(range(len(panels)), list(panels))
+    axes.grid(visible=False)
+    axes.set_xlabel("accuracy at the last evaluation, %")
     return drawing.save(figure, file)
 
 

@@ -185,11 +185,11 @@ def mean_of(rows: Sequence[Row], key: str) -> float | None:
 
 @dataclass(frozen=True)
 class Group:
-    """One subject or level: its problems and accuracy before and after, over the seeds."""
+    """One subject or level, or a whole benchmark: its problems and accuracy before and after, over the seeds."""
 
     name: str
     problems: int
-    before: Spread
+    before: Spread | None
     after: Spread
 
 
@@ -208,6 +208,18 @@ def by_group(arm: Arm, kind: Kind, key: str) -> list[Group]:
         if before and after:
             groups.append(Group(name, found[0][1][0], before, after))
     return groups if len(groups) > 1 else []
+
+
+def ends(arms: Sequence[Arm], kind: Kind) -> list[Group]:
+    """The arms themselves as groups of one kind of evaluation; one that was evaluated once stands at its only value."""
+    groups = []
+    for arm in arms:
+        before, after = endpoints(arm, kind)
+        last = after or before
+        if last:
+            first = before.accuracy if before and after else None
+            groups.append(Group(arm.name, kind.problems, first, last.accuracy))
+    return groups
 
 
 @dataclass(frozen=True)

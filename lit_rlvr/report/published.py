@@ -237,6 +237,8 @@ def _kind(run: Run, benchmark: str) -> Kind | None:
 def _unlike(kind: Kind) -> list[str]:
     theirs = published().decoding[kind.benchmark]
     found = [f"{kind.problems} of {theirs['problems']} problems"] if kind.problems != theirs["problems"] else []
+    if kind.example:
+        found.append("an example stands in the prompt")
     if (kind.k, kind.temperature) != (theirs["k"], theirs["temperature"]):
         found.append(
             f"{kind.decoding} instead of {Kind(kind.benchmark, theirs['k'], theirs['temperature'], 0, False).decoding}"
@@ -264,8 +266,6 @@ def _at(run: Run, benchmark: str, step: int) -> _Figure | None:
     tokens, usual = row.get("max_tokens"), _token_limit(run)
     if tokens is not None and usual is not None and tokens != usual:
         unlike.append(f"at most {tokens:,} tokens instead of {usual:,}")
-    if row.get("example"):
-        unlike.append("an example stands in the prompt")
     template = row.get("template") or published().template
     prompt = f", prompt {template}" if template != published().template else ""
     decoding = kind.decoding + (f", {tokens:,} tokens" if tokens else "") + f"{prompt}, scored by {rule}"

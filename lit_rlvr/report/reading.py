@@ -33,13 +33,14 @@ _NEEDED: dict[str, Any] = {
 
 
 class Kind(NamedTuple):
-    """What makes two evaluations comparable: benchmark and decoding, and how many of its problems were asked."""
+    """What makes two evaluations comparable: benchmark, decoding, how many of its problems, an example in the prompt."""
 
     benchmark: str
     k: int
     temperature: float
     problems: int
     limited: bool
+    example: str = ""
 
     @property
     def decoding(self) -> str:
@@ -50,7 +51,8 @@ class Kind(NamedTuple):
     def label(self) -> str:
         """Benchmark and decoding in few words."""
         how = "greedy" if self.temperature == 0 else f"avg@{self.k} at {self.temperature:g}"
-        return f"{self.benchmark}, {how}" + (f", {self.problems} problems only" if self.limited else "")
+        limited = f", {self.problems} problems only" if self.limited else ""
+        return f"{self.benchmark}, {how}{limited}" + (f", after the example {self.example}" if self.example else "")
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,9 @@ class Run:
 def kind_of(row: Row) -> Kind:
     """The kind of an evaluation."""
     limited = row.get("limit") is not None
-    return Kind(row["benchmark"], row["k"], float(row["temperature"]), row["problems"], limited)
+    return Kind(
+        row["benchmark"], row["k"], float(row["temperature"]), row["problems"], limited, row.get("example") or ""
+    )
 
 
 def is_run(folder: Path) -> bool:

@@ -22,7 +22,7 @@ from lit_rlvr.report.effect_sections import (
     transfer_section,
 )
 from lit_rlvr.report.page import Block, Items, Section, Text
-from lit_rlvr.report.phenomena import Saturation, saturation
+from lit_rlvr.report.phenomena import Saturation, ends, saturation
 from lit_rlvr.report.reading import Kind
 
 BANDS = (
@@ -49,13 +49,22 @@ def make_sections(arms: Sequence[Arm], notes: Sequence[str], folder: Path) -> li
         samples_section,
         published_section,
     ]
-    return [_summary(arms, notes), *(maker(arms, folder) for maker in makers)]
+    return [_summary(arms, notes, folder), *(maker(arms, folder) for maker in makers)]
 
 
-def _summary(arms: Sequence[Arm], notes: Sequence[str]) -> Section:
+def _summary(arms: Sequence[Arm], notes: Sequence[str], folder: Path) -> Section:
+    blocks: list[Block] = [tables.summary_table(arms)]
+    if len(arms) > 1:
+        by_kind = {kind: ends(arms, kind) for kind in dict.fromkeys(kind for arm in arms for kind in arm.kinds())}
+        panels = {kind.label: of for kind, of in by_kind.items() if len(of) > 1}
+        caption = "The arms beside each other: test accuracy before training and at the last evaluation; the thin line is the range over seeds."
+        blocks += picture("arms", caption, figures.groups_figure(panels, folder / "arms.png"), _ends(arms))
     every = tables.accuracy_table(arms)
-    missing: list[Block] = [Text("What is missing or was left out:"), Items(tuple(notes))] if notes else []
-    return Section("runs", "Runs", (tables.summary_table(arms), *([every] if every else []), *missing))
+    if every:
+        blocks.append(every)
+    if notes:
+        blocks += [Text("To know about these runs:"), Items(tuple(notes))]
+    return Section("runs", "Runs", tuple(blocks))
 
 
 def _saturation(arms: Sequence[Arm], folder: Path) -> Section:
@@ -111,7 +120,7 @@ def _curves(arms: Sequence[Arm], folder: Path) -> Section:
     alone = (
         "There is one arm, whose curve is above."
         if len(arms) == 1
-        else "No two arms were evaluated alike along the way."
+        else "No two arms were evaluated alike three times or more."
     )
     return Section("curves", "Learning curves", tuple(blocks or [Text(alone)]))
 

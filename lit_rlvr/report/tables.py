@@ -12,6 +12,7 @@ from lit_rlvr.report.page import Table
 from lit_rlvr.report.phenomena import (
     Endpoint,
     Gain,
+    Phases,
     Saturation,
     class_name,
     compared_kinds,
@@ -166,18 +167,26 @@ def _gain_cells(gain: Gain) -> tuple[str, ...]:
 
 def dynamics_table(arms: Sequence[Arm]) -> Table | None:
     """Entropy, length and so on in the first steps, when the problem is solved, and in the last ones."""
+    found = {tag: [phases(arm, tag) for arm in arms] for tag in DYNAMICS}
+    shown = [tag for tag, of in found.items() if any(of)]
     rows = []
-    for arm in arms:
-        for tag, (title, unit) in DYNAMICS.items():
-            found = phases(arm, tag)
-            if found:
-                scale = 100 if unit.startswith("%") else 1
-                parts = (found.first, found.solving, found.last)
-                cells = (NONE if part is None else number(scale * part) for part in parts)
-                rows.append((arm.name, title, unit, *cells))
-    header = ("arm", "quantity", "unit", "first steps", "when solved", "last steps")
-    caption = "Means over 10 RL steps each (the window of saturation), and over seeds."
-    return Table("dynamics", caption, header, tuple(rows), text=3) if rows else None
+    for i, arm in enumerate(arms):
+        parts = [found[tag][i] for tag in shown]
+        if any(parts):
+            scales = [100 if DYNAMICS[tag][1].startswith("%") else 1 for tag in shown]
+            rows.append((arm.name, *(_phases_cell(part, scale) for part, scale in zip(parts, scales, strict=True))))
+    header = ("arm", *(f"{DYNAMICS[tag][0]}, {DYNAMICS[tag][1]}" for tag in shown))
+    caption = (
+        "First steps → when the training problem is solved → last steps: means over 10 RL steps each (the window of saturation), "
+        "and over seeds."
+    )
+    return Table("dynamics", caption, header, tuple(rows)) if rows else None
+
+
+def _phases_cell(found: Phases | None, scale: float) -> str:
+    if found is None:
+        return NONE
+    return arrow([None if part is None else number(scale * part) for part in (found.first, found.solving, found.last)])
 
 
 def zero_advantage_table(arms: Sequence[Arm]) -> Table | None:

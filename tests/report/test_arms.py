@@ -91,6 +91,33 @@ def test_evaluations_of_one_policy_are_no_seeds_of_each_other(tmp_path: Path) ->
     assert _named([tmp_path / "six", tmp_path / "arc"]) == {"six": ["six"], "arc": ["arc"]}
 
 
+def test_the_base_is_lent_to_runs_that_did_not_evaluate_it(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        rows = [row(0, [seed, 1]), row(20, [1, 1]), row(0, [1, 1], k=2, temperature=0.6)]
+        write_run(tmp_path / "full" / f"seed-{seed}", changed(TINY, seed_everything=seed), rows)
+        write_run(tmp_path / "sparse" / f"seed-{seed}", changed(TINY, seed_everything=seed), [row(20, [1, 0])])
+    other = changed(TINY, model__policy="another/model")
+    write_run(tmp_path / "other" / "seed-0", other, [row(20, [1, 1])])
+    prompted = [row(20, [1, 1], template="another")]
+    write_run(tmp_path / "prompted" / "seed-0", TINY, prompted)
+    arms, notes = find_arms([tmp_path])
+    curves = {arm.name: [run.curve(arm.kinds()[0]) for run in arm.runs] for arm in arms}
+    assert curves["sparse"] == [{0: 0.5, 20: 0.5}, {0: 1.0, 20: 0.5}]  # of the same seed each
+    assert curves["other"] == [{20: 1.0}]
+    assert curves["prompted"] == [{20: 1.0}]
+    assert notes[-1:] == [
+        "Not evaluated before training, and shown with the base of another run of the same model: sparse."
+    ]
+
+
+def test_an_example_in_the_prompt_is_another_kind(tmp_path: Path) -> None:
+    write_run(tmp_path / "in-context", None, [row(0, [1, 1], example="tiny/pi1")])
+    write_run(tmp_path / "trained", TINY, [row(20, [1, 0])])
+    arms, _ = find_arms([tmp_path / "in-context", tmp_path / "trained"])
+    assert arms[0].kinds()[0].label == "tiny500, greedy, after the example tiny/pi1"
+    assert arms[1].runs[0].curve(arms[1].kinds()[0]) == {20: 0.5}  # nothing is borrowed from it
+
+
 def test_no_such_folder(tmp_path: Path) -> None:
     (tmp_path / "one-shot").mkdir()
     with pytest.raises(UserError, match=r"one-shod does not exist.*did you mean .*/one-shot\?"):

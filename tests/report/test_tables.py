@@ -8,7 +8,7 @@ import pytest
 from lit_rlvr.report import effect_tables, tables
 from lit_rlvr.report.arms import Arm
 from lit_rlvr.report.cells import number, signed
-from lit_rlvr.report.phenomena import by_group, format_split, pairs, phases, saturation
+from lit_rlvr.report.phenomena import by_group, ends, format_split, pairs, phases, saturation
 from lit_rlvr.report.published import compare
 from lit_rlvr.report.reading import Kind, read_run
 from tests.report.made import PAPER, TINY, changed, paper_row, row, write_run
@@ -174,8 +174,15 @@ def test_dynamics_and_zero_advantage(arm: Arm) -> None:
     dynamics = tables.dynamics_table([arm])
     assert dynamics is not None
     # First: steps 0 to 9. When solved: the window of steps 5 to 14. Last: steps 10 to 19.
-    assert dynamics.rows[0] == ("mine", "Entropy", "nats per token", "1", "0.75", "0.5")
-    assert dynamics.rows[2] == ("mine", "Groups without variance", "% of responses", "50", "100", "100")
+    assert dynamics.header == (
+        *(
+            "arm",
+            "Entropy, nats per token",
+            "Gradient norm before clipping, norm",
+            "Groups without variance, % of responses",
+        ),
+    )
+    assert dynamics.rows == (("mine", "1 → 0.75 → 0.5", "0.125 → 0.125 → 0.125", "50 → 100 → 100"),)
     idle = tables.zero_advantage_table([arm])
     assert idle is not None
     assert idle.rows == (("mine", "50.0", "100.0", "100.0", "0.125", "0.125", "0.125"),)
@@ -208,6 +215,20 @@ def test_subjects(arm: Arm) -> None:
         ("word", "2", "0.0 → 50.0; +50.0 ± 35.4", "–"),
     )
     assert by_group(arm, GREEDY, "levels") == []  # one level is no comparison
+
+
+def test_subjects_of_many_arms_have_a_row_each(arm: Arm) -> None:
+    groups = by_group(arm, GREEDY, "subjects")
+    table = effect_tables.groups_table("subjects-tiny500", "subject", GREEDY, {f"arm {i}": groups for i in range(5)})
+    assert table.header == ("arm", "algebra (2)", "word (2)")
+    assert table.rows[4] == ("arm 4", "50.0 → 100.0; +50.0 ± 35.4", "0.0 → 50.0; +50.0 ± 35.4")
+
+
+def test_arms_beside_each_other(arm: Arm, tmp_path: Path) -> None:
+    control = Arm("control", (read_run(write_run(tmp_path / "c", None, [row(0, [1, 1, 0, 0])])),))
+    first, second = ends([arm, control], GREEDY)
+    assert (first.before and first.before.mean, first.after.mean) == (0.25, 0.875)
+    assert (second.name, second.before, second.after.mean) == ("control", None, 0.5)
 
 
 def test_format_split_by_hand(arm: Arm) -> None:
