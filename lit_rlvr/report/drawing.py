@@ -60,6 +60,7 @@ _LOOK: dict[Any, Any] = {
     "ytick.labelsize": 8.5,
     "legend.frameon": False,
     "legend.fontsize": 9,
+    "legend.handlelength": 2.8,  # long enough for a dash to be seen beside its mark
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "lines.linewidth": 1.6,
