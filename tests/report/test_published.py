@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from lit_rlvr.report import effect_tables
 from lit_rlvr.report.arms import Arm
 from lit_rlvr.report.published import AVERAGE, compare, differences, published, same_model, settings_of, verdict
 from lit_rlvr.report.reading import read_run
@@ -160,7 +162,7 @@ def test_model_names() -> None:
     assert not same_model(None, "Qwen/Qwen2.5-Math-1.5B")
 
 
-def test_the_data_file_is_the_papers(repository: Path) -> None:
+def test_the_data_file_is_the_papers() -> None:
     math500 = {s.name: s.figures.get("math500") for s in published().settings if s.model == "Qwen/Qwen2.5-Math-1.5B"}
     assert math500["base model"] == 36.0
     assert math500["two problems, pi_1 and pi_13"] == 74.8
@@ -173,8 +175,6 @@ def test_the_data_file_is_the_papers(repository: Path) -> None:
 
 
 def test_the_preset_of_the_repository_is_the_recipe(repository: Path, tmp_path: Path) -> None:
-    import yaml
-
     preset = yaml.safe_load((repository / "configs" / "paper.yaml").read_text("utf-8"))
     preset["data"]["source"] = "pi13"
     arm = _arm(tmp_path, preset)
@@ -182,3 +182,37 @@ def test_the_preset_of_the_repository_is_the_recipe(repository: Path, tmp_path: 
     assert differences(arm, settings_of(arm)[1]) == []
     evaluated = {plan["benchmark"] for plan in preset["evaluation"]["plans"]}
     assert evaluated == set(published().six)
+
+
+def test_the_papers_figures(tmp_path: Path) -> None:
+    arm = Arm(
+        "mine", (read_run(write_run(tmp_path, PAPER, [paper_row(0, "math500", 0.3), paper_row(40, "math500", 0.7)])),)
+    )
+    table = effect_tables.published_table(compare(arm))
+    how = "greedy, 3,072 tokens, scored by exact"
+    assert table.rows == (
+        ("mine", "base model", "math500", "before training", how, "500", "36.0", "30.0 ± 2.0", "-6.0", "below by 6.0"),
+        (
+            "mine",
+            "one problem, pi_13",
+            "math500",
+            "last: RL step 40 of 2,000",
+            how,
+            "500",
+            "73.6",
+            "70.0 ± 2.0",
+            "-3.6",
+            "within error",
+        ),
+    )
+    orientation = effect_tables.orientation_table()
+    assert orientation.rows[0][:4] == ("Qwen2.5-Math-1.5B", "base model", "main table; ARC table", "36.0")
+
+
+def test_notes_on_the_recipe(tmp_path: Path) -> None:
+    config = changed(PAPER, data__source="pi1", model__sampling__temperature=1.0)
+    arm = Arm("mine", (read_run(write_run(tmp_path, config, [paper_row(40, "math500", 0.7)])),))
+    assert effect_tables.recipe_notes([arm], compare(arm)) == [
+        "mine differs from the paper's recipe: `model.sampling.temperature` is 1.0, theirs 0.6.",
+        "mine beside “one problem, pi_1”: pi_13's figures; pi_1 is about as good.",
+    ]

@@ -7,11 +7,9 @@ import pytest
 
 from lit_rlvr.report import effect_tables, tables
 from lit_rlvr.report.arms import Arm
-from lit_rlvr.report.cells import number, signed
 from lit_rlvr.report.phenomena import by_group, ends, format_split, pairs, phases, saturation
-from lit_rlvr.report.published import compare
 from lit_rlvr.report.reading import Kind, read_run
-from tests.report.made import PAPER, TINY, changed, paper_row, row, write_run
+from tests.report.made import TINY, changed, row, write_run
 
 GREEDY = Kind("tiny500", 1, 0.0, 4, False)
 SUBJECTS = {"subjects": {"algebra": [2, 0.5], "word": [2, 0.0], "": [9, 1.0]}, "levels": {"0": [4, 0.25]}}
@@ -272,51 +270,6 @@ def test_no_box_no_split(tmp_path: Path) -> None:
     kind = arm.kinds()[0]
     assert len(pairs(arm, kind)) == 1
     assert format_split(arm, kind) is None
-
-
-def test_the_papers_figures(tmp_path: Path) -> None:
-    arm = Arm(
-        "mine", (read_run(write_run(tmp_path, PAPER, [paper_row(0, "math500", 0.3), paper_row(40, "math500", 0.7)])),)
-    )
-    table = effect_tables.published_table(compare(arm))
-    how = "greedy, 3,072 tokens, scored by exact"
-    assert table.rows == (
-        ("mine", "base model", "math500", "before training", how, "500", "36.0", "30.0 ± 2.0", "-6.0", "below by 6.0"),
-        (
-            "mine",
-            "one problem, pi_13",
-            "math500",
-            "last: RL step 40 of 2,000",
-            how,
-            "500",
-            "73.6",
-            "70.0 ± 2.0",
-            "-3.6",
-            "within error",
-        ),
-    )
-    orientation = effect_tables.orientation_table()
-    assert orientation.rows[0][:4] == ("Qwen2.5-Math-1.5B", "base model", "main table; ARC table", "36.0")
-
-
-def test_notes_on_the_recipe(tmp_path: Path) -> None:
-    config = changed(PAPER, data__source="pi1", model__sampling__temperature=1.0)
-    arm = Arm("mine", (read_run(write_run(tmp_path, config, [paper_row(40, "math500", 0.7)])),))
-    assert effect_tables.recipe_notes([arm], compare(arm)) == [
-        "mine differs from the paper's recipe: `model.sampling.temperature` is 1.0, theirs 0.6.",
-        "mine beside “one problem, pi_1”: pi_13's figures; pi_1 is about as good.",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("value", "written"), [(0.0, "0"), (0.00123456, "0.00123"), (12.345, "12.3"), (1234.5, "1,234"), (None, "–")]
-)
-def test_numbers(value: float | None, written: str) -> None:
-    assert number(value) == written
-
-
-def test_no_negative_nothing() -> None:
-    assert [signed(v) for v in (-0.04, 0.0, 1.25, -1.0)] == ["+0.0", "+0.0", "+1.2", "-1.0"]
 
 
 def test_a_run_shorter_than_the_window_has_no_last_steps(tmp_path: Path) -> None:
