@@ -15,10 +15,11 @@ from lit_rlvr.errors import UserError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("lit_rlvr.evaluation.command", "a policy on benchmarks, or its responses scored again"),
+    "select": ("lit_rlvr.selection.command", "which problem to train on, from a history of accuracies"),
+    "sweep": ("lit_rlvr.sweep.command", "a grid of presets and seeds, and its table"),
+    "report": ("lit_rlvr.report.command", "tables, figures and one page from runs"),
     "export": ("lit_rlvr.models.export_command", "a transformers folder from a checkpoint"),
     "grade": ("lit_rlvr.grade", "verdicts on a file of responses"),
-    "sweep": ("lit_rlvr.sweep.command", "a grid of presets and seeds, and its table"),
-    "select": ("lit_rlvr.selection.command", "which problem to train on, from a history of accuracies"),
 }
 """Name -> (module, what it does in a few words)."""
 

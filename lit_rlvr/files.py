@@ -1,12 +1,17 @@
 """Where a run writes, and how: always to a temporary name first, so that no reader ever meets half a file."""
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lightning import Trainer
+from lit_rlvr.errors import UserError
+
+if TYPE_CHECKING:  # it takes seconds to load, and those that only read files need none of it
+    from lightning import Trainer
 
 
 def run_folder(trainer: Trainer) -> Path:
@@ -42,3 +47,37 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """One JSON object per line."""
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     write_atomically(path, lambda p: p.write_text(text, "utf-8"))
+
+
+def json_text(path: Path) -> str:
+    """The text of a file, without a byte order mark.
+
+    Raises:
+        UserError: it is not UTF-8.
+    """
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = content[: error.start].count(b"\n") + 1
+        raise UserError(f"{path}, row {row}: byte {error.start} is not valid UTF-8; save the file as UTF-8.") from error
+
+
+def json_lines(path: Path) -> list[tuple[int, Any]]:
+    """What stands on each line of a .jsonl file, with its number, counted from 1; blank lines are left out.
+
+    Raises:
+        UserError: a line is not JSON.
+    """
+    rows = []
+    # Not splitlines(): a JSON string may hold U+2028 and its like unescaped, and they do not end a row.
+    for number, line in enumerate(json_text(path).split("\n"), start=1):
+        if line.strip():
+            try:
+                rows.append((number, json.loads(line)))
+            except ValueError as error:
+                why = " ".join(str(error).split())[:200].rstrip(".")
+                raise UserError(
+                    f"{path}, row {number} is not valid JSON ({why}); a .jsonl file holds one JSON object per line."
+                ) from error
+    return rows

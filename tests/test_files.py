@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lit_rlvr.files import write_atomically, write_json, write_jsonl
+from lit_rlvr.errors import UserError
+from lit_rlvr.files import json_lines, write_atomically, write_json, write_jsonl
 
 
 def test_json_and_lines(tmp_path: Path) -> None:
@@ -27,3 +28,17 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
         write_atomically(target, fail)
     assert target.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_json_lines_with_their_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(
+        '\ufeff{"a": 1}\n\n{"b": "\u2028"}\n', "utf-8"
+    )  # a byte order mark, and a separator that ends no line
+    assert json_lines(path) == [(1, {"a": 1}), (3, {"b": "\u2028"})]
+    path.write_text('{"a": 1}\n{"b": ', "utf-8")
+    with pytest.raises(UserError, match=r"rows\.jsonl, row 2 is not valid JSON"):
+        json_lines(path)
+    path.write_bytes(b'{"a": 1}\n\xff')
+    with pytest.raises(UserError, match=r"rows\.jsonl, row 2: byte 9 is not valid UTF-8"):
+        json_lines(path)

@@ -28,7 +28,7 @@ def built(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_installs_and_runs(built: Path, tmp_path: Path) -> None:
     (wheel,) = built.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert "lit_rlvr/module.py" in names
+    assert {"lit_rlvr/module.py", "lit_rlvr/report/published.yaml"} <= set(names)
     assert not [name for name in names if name.startswith(("tests", "configs"))]
     line = [
         sys.executable,
@@ -53,5 +53,8 @@ def test_sdist_holds_what_the_readme_uses(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.split("/", 1)[-1] for name in archive.getnames()}
-    for needed in ("configs/tiny.yaml", "checkpoints/tiny-base/model.safetensors", "constraints.txt", "LICENSE"):
+    for needed in (
+        "configs/tiny.yaml", "configs/problems/pi1_step.jsonl", "checkpoints/tiny-base/model.safetensors",
+        "constraints.txt", "LICENSE",
+    ):  # fmt: skip
         assert needed in names

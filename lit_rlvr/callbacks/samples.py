@@ -3,7 +3,6 @@
 From: `StepRecord` of each RL step. The text of evaluations is made here too, for the evaluation callback to log.
 """
 
-import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from lit_rlvr.errors import UserError
+from lit_rlvr.escape import escape
 from lit_rlvr.experience import Experience, Problem, StepRecord
 from lit_rlvr.rewards.verdict import Verdict
 
@@ -23,9 +23,6 @@ the beginning shows the manner and the end the answer."""
 
 EVALUATION_SAMPLES = 8
 """Responses in an evaluation's text: a page that is still read."""
-
-# Neither HTML nor protobuf text has a place for control characters; tab and line feed stay.
-_CONTROL = dict.fromkeys([*range(9), *range(11, 32), 127], "\N{REPLACEMENT CHARACTER}")
 
 
 class SampleLogger(Callback):
@@ -153,9 +150,3 @@ def _cut(text: str, limit: int = TEXT_LIMIT) -> str:
         return text
     head, tail = limit - limit // 2, limit // 2
     return f"{text[:head]}\n[... {len(text) - limit} characters left out ...]\n{text[len(text) - tail :]}"
-
-
-def escape(text: str) -> str:
-    """Text that HTML shows as it is: markup escaped, control characters and lone surrogates replaced."""
-    encodable = text.encode("utf-8", "replace").decode("utf-8")
-    return html.escape(encodable.translate(_CONTROL), quote=False)

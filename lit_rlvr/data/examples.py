@@ -15,6 +15,7 @@ from typing import Any
 from lit_rlvr.data.prompts import Example
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import Problem
+from lit_rlvr.files import json_lines, json_text
 
 _QUESTION, _RESPONSE = ("question", "problem"), ("response", "solution")
 
@@ -58,15 +59,9 @@ def warn_if_asked(example: Example, problems: Iterable[Problem], where: str) -> 
 
 def _only_row(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The worked example {path} cannot be read: {error}.") from error
-    try:
-        read = (
-            [json.loads(line) for line in text.split("\n") if line.strip()]
-            if path.suffix == ".jsonl"
-            else json.loads(text)
-        )
+        read = [row for _, row in json_lines(path)] if path.suffix == ".jsonl" else json.loads(json_text(path))
+    except OSError as error:
+        raise UserError(f"The worked example {path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise UserError(f"The worked example {path} is not valid JSON ({error}).") from error
     rows = read if isinstance(read, list) else [read]

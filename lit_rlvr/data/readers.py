@@ -16,6 +16,7 @@ from typing import Any
 from lit_rlvr.data.schemas import SchemaError, parse_row
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import Problem
+from lit_rlvr.files import json_lines, json_text
 
 _ENDINGS = (".parquet", ".jsonl", ".json")
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(:[\w.\-]+){0,2}")
@@ -188,7 +189,7 @@ def _read_file(path: Path) -> Iterable[_Numbered]:
         raise UserError(f"{path} ends in none of {', '.join(_ENDINGS)}; convert it, or rename it to what it holds.")
     if path.stat().st_size == 0:
         raise UserError(f"{path} is empty; give it at least one row with a question and its answer.")
-    return {".parquet": _parquet_rows, ".jsonl": _json_lines, ".json": _json_rows}[path.suffix](path)
+    return {".parquet": _parquet_rows, ".jsonl": json_lines, ".json": _json_rows}[path.suffix](path)
 
 
 def _parquet_rows(path: Path) -> list[_Numbered]:
@@ -202,34 +203,9 @@ def _parquet_rows(path: Path) -> list[_Numbered]:
     return list(enumerate(table.to_pylist(), start=1))
 
 
-def _json_text(path: Path) -> str:
-    """The text of a file, without a byte order mark."""
-    content = path.read_bytes()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = content[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}, row {row}: byte {error.start} is not valid UTF-8; save the file as UTF-8.") from error
-
-
-def _json_lines(path: Path) -> list[_Numbered]:
-    rows = []
-    # Not splitlines(): a JSON string may hold U+2028 and its like unescaped, and they do not end a row.
-    for number, line in enumerate(_json_text(path).split("\n"), start=1):
-        if line.strip():
-            try:
-                rows.append((number, json.loads(line)))
-            except ValueError as error:
-                raise UserError(
-                    f"{path}, row {number} is not valid JSON ({_one_line(error)}); a .jsonl file holds one JSON object "
-                    "per line."
-                ) from error
-    return rows
-
-
 def _json_rows(path: Path) -> list[_Numbered]:
     try:
-        content = json.loads(_json_text(path))
+        content = json.loads(json_text(path))
     except ValueError as error:
         raise UserError(
             f"{path} is not valid JSON ({_one_line(error)}); it should hold a list of objects, and a file with one object "

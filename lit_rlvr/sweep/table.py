@@ -3,7 +3,6 @@
 Every figure is of the last RL step, never of the best one.
 """
 
-import json
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lit_rlvr.files import json_lines
 from lit_rlvr.sweep.grid import Arm
 from lit_rlvr.sweep.run import Run
 
@@ -32,8 +32,7 @@ class Outcome:
     def rows(self) -> list[Row]:
         """Its evaluations, in order."""
         file = self.run.folder / "evaluations.jsonl"
-        lines = file.read_text("utf-8").splitlines() if file.is_file() else []
-        return [json.loads(line) for line in lines if line.strip()]
+        return [row for _, row in json_lines(file)] if file.is_file() else []
 
     @cached_property
     def end(self) -> dict[Decoding, Row]:
@@ -162,17 +161,12 @@ def spread(values: list[float]) -> str:
 def last_accuracy(folder: Path, steps: int = LAST_STEPS) -> float | None:
     """Mean of `train/accuracy` over the last RL steps, from a run's TensorBoard events.
 
-    Not from `history.json`, which says of a set of many problems when each was seen, but not in which step. A resumed run
-    has a file of events for each attempt; of a step that was done twice the later one counts.
+    Not from `history.json`, which says of a set of many problems when each was seen, but not in which step.
     """
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from lit_rlvr.events import event_files, read_events  # tensorboard takes a second
 
-    events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 1, "histograms": 1, "images": 1})
-    events.Reload()
-    if "train/accuracy" not in events.Tags()["scalars"]:
-        return None
-    values = {event.step: event.value for event in events.Scalars("train/accuracy")}
-    return statistics.fmean(values[step] for step in sorted(values)[-steps:])
+    curve = read_events(event_files(folder))[0].scalars.get("train/accuracy", {})
+    return statistics.fmean(list(curve.values())[-steps:]) if curve else None
 
 
 def _first_of_each(columns: list[Decoding]) -> list[Decoding]:
