@@ -42,8 +42,8 @@ class TokenLevel(PolicyGradient):
         """Any number of responses will do."""
 
     def groups(self, rollouts: Rollouts) -> Tensor:
-        """Those to one prompt: nothing is computed from the groups, they only tell how many have equal rewards."""
-        return rollouts.problems
+        """Rows, as in GRPO: nothing is computed from them, but the share of rows with equal rewards then compares."""
+        return rollouts.rows
 
     def rewards(self, experience: Experience) -> Tensor:
         """[T] rewards per token."""

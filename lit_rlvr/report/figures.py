@@ -33,11 +33,13 @@ DYNAMICS: dict[str, tuple[str, str]] = {
     "train/kl": ("KL to the base model", "nats per token"),
     "train/grad_norm": ("Gradient norm before clipping", "norm"),
     "train/zero_variance": ("Groups without variance", "% of responses"),
-    "train/critic/explained_variance": ("Explained variance of the critic", "share"),
 }
 """Logged metric -> (title, unit) of its panel."""
 
 REFLECTION = ("Reflection", "% of test responses")
+
+EXPLAINED = ("Critic's explained variance", "share, cut off at -1")
+"""In the figure alone: once the training problem is solved the returns hardly vary, and a mean over steps says nothing."""
 
 
 def curve_kinds(arm: Arm) -> list[Kind]:
@@ -116,6 +118,8 @@ def dynamics_figure(arms: Sequence[Arm], file: Path) -> Path | None:
     found: list[tuple[tuple[str, str], dict[int, Band]]] = [
         (words, {i: b for i, arm in enumerate(arms) if (b := arm.scalar(tag))}) for tag, words in DYNAMICS.items()
     ]
+    explained = {i: b for i, arm in enumerate(arms) if (b := arm.scalar("train/critic/explained_variance"))}
+    found.append((EXPLAINED, explained))
     found.append((REFLECTION, {i: b for i, arm in enumerate(arms) if (b := reflection(arm))}))
     found = [(words, curves) for words, curves in found if curves]
     if not found:
@@ -135,7 +139,10 @@ def dynamics_figure(arms: Sequence[Arm], file: Path) -> Path | None:
             )
         panel.set_title(title)
         panel.set_ylabel(unit)
-        panel.set_ylim(bottom=0, top=max(panel.get_ylim()[1], 1.0) if percent else None)
+        if title == EXPLAINED[0]:
+            panel.set_ylim(-1, 1.05)
+        else:
+            panel.set_ylim(bottom=0, top=max(panel.get_ylim()[1], 1.0) if percent else None)
         drawing.rl_steps(panel)
     if len(arms) > 1:
         drawing.legend(figure, axes)
