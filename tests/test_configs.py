@@ -18,6 +18,7 @@ CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 SWEEPS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob("sweep/*.yaml"))
 ALL = sorted({str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml")} - set(SWEEPS))
 ABLATIONS = sorted(path.stem for path in CONFIGS.glob("ablation/*.yaml"))
+ALGORITHMS = sorted(path.stem for path in CONFIGS.glob("algorithm/*.yaml"))
 ON_A_FULL_SET = {"wrong_labels_60": "data/dsr_sub", "wrong_labels_90": "data/dsr_sub"}
 """Presets that change a part of a set and so need one."""
 COMPLETE = {"tiny.yaml", "paper.yaml"}
@@ -161,7 +162,10 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("preset", [*(f"ablation/{name}" for name in ABLATIONS), "data/sixteen"])
+@pytest.mark.parametrize(
+    "preset",
+    [*(f"ablation/{name}" for name in ABLATIONS), *(f"algorithm/{name}" for name in ALGORITHMS), "data/sixteen"],
+)
 def test_ablation_runs_two_steps_of_the_paper(
     preset: str, stand_ins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
