@@ -155,6 +155,11 @@ def _locked_log(run: Run) -> BinaryIO:
             time.sleep(0.1)
 
 
+def _cores() -> int:
+    """That this process may use; macOS does not say, and there all of them count."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _signal_group(pid: int, which: int) -> None:
     """To a run and all its processes. It is our child and not yet waited for, so the number is still its own."""
     try:
