@@ -25,7 +25,9 @@ _CHOICE = re.compile(
     r"(?P<option>.*)",
     re.DOTALL,
 )
-_SECOND_CHOICE = re.compile(r"\([A-J]\)|(?<![A-Za-z])[A-J][.)]")
+# Letter and option in one text command, as chat models write them; the mark after the letter tells it from a word.
+_CHOICE_IN_TEXT = re.compile(r"\\text\{\s*(\(?[A-Ja-j][).:]+[^{}]*)\}")
+_SECOND_CHOICE = re.compile(r"\([A-J]\)|(?<![A-Za-z])[A-J][.)]|\b(?:or|and)\W{1,3}[A-J]\b")
 _RATIO = re.compile(r"\d{1,9}(?::\d{1,9})+")
 _TIME = re.compile(r"\d{1,2}:[0-5]\d(?::[0-5]\d)?")
 _ROMAN = re.compile(r"[IVX]{2,}")
@@ -64,7 +66,8 @@ def decided(equal: bool) -> Decision:
 
 def _choice(text: str) -> tuple[str, bool, bool] | None:
     """Letter, whether an option is written out after it, and whether it is marked as a choice; None if it is none."""
-    match = _CHOICE.fullmatch(text)
+    whole = _CHOICE_IN_TEXT.fullmatch(text)
+    match = _CHOICE.fullmatch(whole[1] if whole else text)
     if match is None:
         return None
     closed = bool(match["close"] or match["inner"])

@@ -10,7 +10,7 @@ EQUAL: tuple[tuple[str, str], ...] = (
     ("increasing", r"\text{increasing}"), (r"\text{none}", "None"), ("clockwise", r"\text{Clockwise.}"), (r"\text{San Jose}", "san jose"),
     # choices
     ("C", "(C)"), ("(C)", "C"), ("C", r"\text{(c)}"), ("D", r"\textbf{(D)}"), ("D", "D."), ("D", r"\text{D) } 14"), ("B", "B. 12"),
-    ("A", r"\text{(A)}\ 5"),
+    ("A", r"\text{(A)}\ 5"), ("B", r"\text{B. kinetic energy}"), ("B", r"\text{(B) kinetic energy}"), ("B", "B: kinetic energy"),
     (r"\text{(E)}", "E"), ("(A)", r"\mathbf{(A)}"), ("B", r"\text{B}"), ("C", r"(C)\ \frac{1}{2}"), ("A,C", r"A \text{ and } C"), ("A,C", "C, A"),
     ("second", r"\text{Second}"), ("I and II", "II and I"), ("June 5", r"\text{June 5}"),
 )  # fmt: skip
@@ -28,6 +28,7 @@ DIFFERENT: tuple[tuple[str, str], ...] = (
     # choices
     ("C", "D"), ("C", "B, C"), ("C", "CD"), ("(C)", "(D)"), ("D", "A, B, C, D"), ("B", "C. 12"), ("B", "12"), ("A", "not A"), ("A,C", "A"),
     ("A,C", "A,B"),
+    ("B", r"\text{A. Boron}"), ("B", r"\text{B. or C}"), ("B", "B. or C"), ("B", r"\text{B and C}"), ("B", r"\text{Boron}"),
     (r"\text{(E)}", r"\text{(B)}"), ("(A)", r"(A)\ \text{or}\ (B)"), ("B", "(A) 7, (B) 12"),
     # words that only begin alike
     ("New York", "New Jersey"), ("Los Angeles", "Los Alamos"), ("San Jose", "San"), ("the red ball", "the blue ball"),
