@@ -174,7 +174,9 @@ def test_interrupted_in_the_shell_and_gone_on(
     tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     problems, rates, chosen = tmp_path / "problems.jsonl", tmp_path / "rates.json", tmp_path / "chosen.jsonl"
-    rows = [{"id": p.id, "problem": p.question, "answer": p.answer} for p in read_problems("tiny-pool")[:96]]
+    rows = [
+        {"id": p.id, "problem": p.question, "answer": p.answer} for p in read_problems("tiny-pool")[:320]
+    ]  # chunks enough to be interrupted in
     rows.append({"id": "blank", "problem": "What?", "answer": ""})
     problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
     arguments = [
@@ -188,7 +190,7 @@ def test_interrupted_in_the_shell_and_gone_on(
         text=True,
     ) as process:
         assert process.stderr is not None
-        next(line for line in process.stderr if line.startswith("32 of 96"))
+        next(line for line in process.stderr if line.startswith("32 of 320"))
         process.send_signal(signal.SIGINT)
         rest = process.communicate(timeout=120)[1]
     assert process.returncode == 130, rest
@@ -196,10 +198,10 @@ def test_interrupted_in_the_shell_and_gone_on(
     assert not rates.exists()
     assert main(arguments) == 0
     said = capsys.readouterr().err
-    assert f"{problems}: 1 of 97 left out for want of a gold answer" in said
-    assert "32 of 96 problems measured" not in said
-    assert "96 of 96 problems measured" in said
-    assert len(read_history(rates)) == 96
+    assert f"{problems}: 1 of 321 left out for want of a gold answer" in said
+    assert "32 of 320 problems measured" not in said
+    assert "320 of 320 problems measured" in said
+    assert len(read_history(rates)) == 320
     assert [read_history(rates)[problem.id] for problem in read_problems(str(chosen))] == [[0.5], [0.5]]
     with pytest.raises(UserError, match="leave out --policy to rank by it"):
         main(arguments)
