@@ -188,6 +188,8 @@ def test_interrupted_in_the_shell_and_gone_on(
         env=os.environ | {"PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
         text=True,
+        # What is started in the background by a shell without job control is born deaf to it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stderr is not None
         next(line for line in process.stderr if line.startswith("32 of 320"))
