@@ -23,8 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Name -> (module, what it does in a few words)."""
 
-BROKEN_PIPE = 141
-"""Exit status, the shell's own: 128 + the signal's number."""
+BROKEN_PIPE, INTERRUPTED = 141, 130
+"""Exit statuses, the shell's own: 128 + the signal's number."""
 
 
 class CommandParser(ArgumentParser):

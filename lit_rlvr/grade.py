@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Literal
 
 from jsonargparse import Namespace
 
-from lit_rlvr.commands import BROKEN_PIPE, CommandParser
+from lit_rlvr.commands import BROKEN_PIPE, INTERRUPTED, CommandParser
 from lit_rlvr.errors import UserError
 from lit_rlvr.rewards.rule import RULES, Mode, Rule
 from lit_rlvr.rewards.verdict import Kind, Verdict
@@ -32,7 +32,6 @@ _CHUNK = 1 << 16
 # Rows verified at once. One call of the verifier gives its slow answers 20 s in all, at up to 1 s each and a worker:
 # so few rows that none is ever given up for the sake of its neighbours, whatever they are.
 ROWS_PER_WORKER = 16
-_INTERRUPTED = 130  # the shell's own: 128 + the signal's number
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +233,7 @@ def main(arguments: list[str]) -> int:
                 if not _written(block, output):
                     return BROKEN_PIPE
         except KeyboardInterrupt:
-            status = _INTERRUPTED
+            status = INTERRUPTED
             print(f"lit-rlvr: stopped after {summary.outcomes.total()} rows{kept}.", file=sys.stderr)
         except OSError as error:
             raise UserError(f"cannot go on after {summary.outcomes.total()} rows: {error.strerror}{kept}.") from error

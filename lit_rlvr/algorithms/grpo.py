@@ -1,7 +1,7 @@
 """GRPO and its relatives: a response's advantage is its reward against that of the others of its group.
 
-Dr. GRPO is ``scale: none``, RLOO is ``baseline: leave-one-out`` with ``scale: none``, DAPO, GSPO and CISPO change the
-policy loss: see `configs/algorithm/`.
+Dr. GRPO is ``scale: none`` (with the aggregation ``constant``), RLOO is ``baseline: leave-one-out`` with ``scale: none``,
+DAPO, GSPO and CISPO change the policy loss: see `configs/algorithm/`.
 """
 
 from dataclasses import replace

@@ -39,8 +39,8 @@ class PolicyGradient(Algorithm):
         entropy_coefficient: float = 0.001,
     ) -> None:
         # CISPO's weight has no lower bound in its paper: a clip_low of 1 stands for none.
-        lowest = 1 if policy_loss == "cispo" else 1 - 1e-9
-        if not 0 <= clip_low <= lowest or clip_high < 0:
+        bounded = 0 <= clip_low < 1 or (policy_loss == "cispo" and clip_low == 1)
+        if not bounded or clip_high < 0:
             raise UserError(
                 f"model.algorithm clips to [1 - {clip_low}, 1 + {clip_high}]; clip_low must lie in [0, 1), clip_high >= 0."
             )

@@ -20,7 +20,7 @@ from lightning.fabric import Fabric
 from lightning.fabric.utilities import rank_zero_only
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from lit_rlvr.commands import CommandParser
+from lit_rlvr.commands import INTERRUPTED, CommandParser
 from lit_rlvr.data.prompts import get_template
 from lit_rlvr.errors import UserError
 from lit_rlvr.evaluation.benchmarks import PRESETS, get_preset
@@ -34,9 +34,6 @@ from lit_rlvr.models.any_policy import AnyPolicy, load_policy
 from lit_rlvr.rewards.verifier import Verifier
 from lit_rlvr.rollout.engine import RolloutEngine
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, the shell's own: 128 + the signal's number."""
 
 OVERRIDES = ("limit", "samples", "temperature", "max_tokens", "template", "rules")
 """Settings of a plan that the command line can change for all of them."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
 
-from lit_rlvr.commands import CommandParser
+from lit_rlvr.commands import INTERRUPTED, CommandParser
 from lit_rlvr.errors import UserError
 from lit_rlvr.selection.history import read_history
 from lit_rlvr.selection.ranking import Ranked, choose, rank, render, summarise
@@ -25,7 +25,6 @@ _SCORES = {
     "random": "random draws",
     "pass-rate": "p (1 - p) of the pass rate p",
 }
-_INTERRUPTED = 130  # the shell's own: 128 + the signal's number
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def main(arguments: list[str]) -> int:
         ranking = _rank(options, source)
     except KeyboardInterrupt:
         print("lit-rlvr: stopped; the same command goes on from here.", file=sys.stderr)
-        return _INTERRUPTED
+        return INTERRUPTED
     chosen = choose(ranking, options.count, options.ranks)
     problems = [_problem(entry, source) for entry in chosen] if source else []
     questions = {problem.id: problem.question for problem in source.problems.values()} if source else {}
