@@ -5,15 +5,12 @@ drives it: ``begin`` with some prompts, then ``step`` and ``keep`` until all res
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
-
-# Wrappers put these into parameter names; the checkpoint names are the ones without.
-WRAPPER_PREFIXES = ("_orig_mod.", "_checkpoint_wrapped_module.")
 
 
 class UnsupportedArchitectureError(Exception):
@@ -44,24 +41,6 @@ class Decoder(Protocol):
 
     def end(self) -> None:
         """Forget the responses in flight and free their cache."""
-
-
-def named_weights(policy: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
-    """The policy's parameters under their checkpoint names, whole, one at a time, in the same order on every rank.
-
-    Gathering a sharded parameter (DTensor) is a collective, so every rank must run the iterator to its end.
-    Tied parameters come once, under their first name.
-    """
-    for name, parameter in policy.named_parameters():
-        weight = parameter.detach()
-        yield plain_name(name), weight.full_tensor() if hasattr(weight, "full_tensor") else weight
-
-
-def plain_name(name: str) -> str:
-    """A parameter's name as it stands in a checkpoint, without what wrapping modules put in."""
-    for prefix in WRAPPER_PREFIXES:
-        name = name.replace(prefix, "")
-    return name
 
 
 def left_padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor | None, Tensor]:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
-from lit_rlvr.rollout.decoder import Decoder, UnsupportedArchitectureError, fresh_module, plain_name
+from lit_rlvr.models.weights import weight_names
+from lit_rlvr.rollout.decoder import Decoder, UnsupportedArchitectureError, fresh_module
 from lit_rlvr.rollout.llama_decoder import LlamaDecoder, check_supported, rotary_of
 from lit_rlvr.rollout.module_decoder import ModuleDecoder
 
@@ -29,7 +30,7 @@ def build_decoder(policy: PreTrainedModel, dtype: torch.dtype, device: torch.dev
         vocabulary: logits are computed for the token ids below this only.
     """
     config = policy.config
-    names = {plain_name(name) for name, _ in policy.named_parameters()}
+    names = set(weight_names(policy))
     decoder: Decoder
     try:
         rotary = _self_check(config)

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
-from lit_rlvr.rollout.decoder import UnsupportedArchitectureError, left_padded, named_weights
+from lit_rlvr.models.weights import named_weights
+from lit_rlvr.rollout.decoder import UnsupportedArchitectureError, left_padded
 
 MODEL_TYPES = frozenset({"llama", "qwen2", "qwen3", "mistral"})
 # Their frequencies do not depend on the length of what is decoded, so one table serves all positions.

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
 
-from lit_rlvr.rollout.decoder import fresh_module, left_padded, named_weights
+from lit_rlvr.models.weights import named_weights
+from lit_rlvr.rollout.decoder import fresh_module, left_padded
 
 
 class ModuleDecoder:
