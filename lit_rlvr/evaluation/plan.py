@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lit_rlvr.data.examples import read_example, warn_if_asked
+from lit_rlvr.data.examples import read_examples, warn_if_asked
 from lit_rlvr.data.prompts import Example, get_template
 from lit_rlvr.data.readers import read_problems
 from lit_rlvr.errors import UserError
@@ -33,8 +33,8 @@ class EvaluationPlan:
         exclude: problems whose questions are left out, named as `data.source` names them: those trained on.
         path: problem file to read instead of the benchmark's own.
         template: prompt template.
-        example: a worked example to put before every question: `tiny/pi1`, or a .json or .jsonl file with a question and
-            its response.
+        example: worked examples to put before every question: `tiny/pi1`, or a .json or .jsonl file with questions and
+            their responses.
         rules: further ways to score the same responses, reported beside the main figure, which is always the exact rule's
             on the last box: ``exact``, ``deepscaler`` or ``qwen``, with ``/strict`` (the last box) or ``/flexible`` after
             it to say where the answer is looked for (without it, as the rule is known: ``qwen`` is flexible).
@@ -57,7 +57,7 @@ class EvaluationPlan:
         if self.template is not None:
             get_template(self.template)
         if self.example is not None:
-            read_example(self.example)
+            read_examples(self.example)
         for key in ("samples", "max_tokens", "limit"):
             value = getattr(self, key)
             if value is not None and value < 1:
@@ -90,9 +90,9 @@ class EvaluationPlan:
         }
 
     @property
-    def shown_example(self) -> Example | None:
-        """The worked example itself."""
-        return None if self.example is None else read_example(self.example)
+    def examples(self) -> tuple[Example, ...]:
+        """The worked examples themselves."""
+        return () if self.example is None else read_examples(self.example)
 
     @property
     def scorings(self) -> dict[str, Scoring]:
@@ -120,8 +120,7 @@ class EvaluationPlan:
         problems = load(self.benchmark, self.path, self.limit, self._part)
         if not problems:
             raise UserError(f"evaluation of {self.benchmark}: split and exclude leave no problem over.")
-        if self.shown_example is not None:
-            warn_if_asked(self.shown_example, problems, f"evaluation of {self.benchmark}")
+        warn_if_asked(self.examples, problems, f"evaluation of {self.benchmark}")
         return problems
 
     def _part(self, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
