@@ -17,8 +17,8 @@ from torch import Tensor
 from lit_rlvr.algorithms.losses import LOG_RATIO_LIMIT
 from lit_rlvr.errors import UserError
 
-Kind = Literal["off", "truncate", "mask"]
-Level = Literal["token", "sequence"]
+CorrectionKind = Literal["off", "truncate", "mask"]
+CorrectionLevel = Literal["token", "sequence"]
 
 _KEY = "model.algorithm.init_args.correction"
 
@@ -36,8 +36,8 @@ class MismatchCorrection:
         lower: the smallest weight that a mask keeps; IcePop's is 0.5. 0 keeps all small ones.
     """
 
-    kind: Kind = "off"
-    level: Level = "token"
+    kind: CorrectionKind = "off"
+    level: CorrectionLevel = "token"
     threshold: float = 2.0
     lower: float = 0.0
 
@@ -63,7 +63,7 @@ class MismatchCorrection:
                 return torch.ones_like(ratios), torch.zeros_like(ratios, dtype=torch.bool)
 
 
-def importance_ratios(logprobs: Tensor, engine_logprobs: Tensor, responses: Tensor, level: Level) -> Tensor:
+def importance_ratios(logprobs: Tensor, engine_logprobs: Tensor, responses: Tensor, level: CorrectionLevel) -> Tensor:
     """pi_trainer / pi_engine of each token, or of the response that it belongs to.
 
     Of a response it is the product over its tokens. Its geometric mean, which does not grow with the length, is no
