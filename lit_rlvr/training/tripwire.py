@@ -17,15 +17,17 @@ from lit_rlvr.rollout.engine import RolloutEngine, Sampling, engine_dtype
 from lit_rlvr.training.parallel import Parallel
 from lit_rlvr.training.update import score
 
-PROBES = 4
-"""Responses that the tokens of a probe are divided between: few steps of the engine, and yet not a single one's luck."""
+PROBES = 8
+"""Responses that the tokens of a probe are divided between: few steps of the engine, and not one response's luck."""
 
 EXACT_LIMIT = 1e-3
-"""Two float32 forwards of one model differ by 1e-5 in the mean at most, whatever engine and kernels; an update moves more."""
+"""Two float32 forwards of one model differ by less than 1e-5 in the mean (our engine and vLLM, on CPU); a hundred times that
+leaves room for other kernels and is still less than one update of the tiny policy moves."""
 
 COARSE_LIMIT = 0.2
-"""A model of 135M parameters in bfloat16 differs from itself in float32 by 0.03 in the mean at temperature 1, 0.05 at 0.6,
-and the mean over a probe by a third more or less: four times that is no rounding."""
+"""A model of 135M parameters differs by 0.03 in the mean where the engine is in bfloat16, by 0.04 where both are; over 32
+tokens that mean has a standard deviation of a third and a tail, since single tokens differ by 0.5: five times it is no
+rounding."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class TripwireConfig:
     Attributes:
         mean: largest mean difference of engine and trainer log-probs. Left out, it follows from the precision of both:
             0.001 where they compute in float32, otherwise 0.2. ``.inf`` stops for nothing but what is no number.
-        tokens: length of the probe that is drawn and scored after each update; 0 for none.
+        tokens: length of the probe that is drawn and scored after each sync; 0 for none.
     """
 
     mean: float | None = None
