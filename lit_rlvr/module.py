@@ -28,6 +28,7 @@ from lit_rlvr.seeding import step_seed
 from lit_rlvr.training.parallel import Parallel
 from lit_rlvr.training.step_metrics import Clock, step_metrics
 from lit_rlvr.training.strategies import shard
+from lit_rlvr.training.tripwire import Tripwire, TripwireConfig
 from lit_rlvr.training.update import Learners, UpdateConfig, UpdateSums, score, update
 
 
@@ -57,6 +58,7 @@ class RLVRModule(LightningModule):
         critic: the model that PPO's critic starts from; the policy as it was loaded by default.
         critic_optimizer: over the critic's parameters.
         verifier: by which rule responses are judged in training, and with how many processes and how much time.
+        tripwire: by how much the engine's log-probs may differ from the policy's before the run stops.
         gradient_checkpointing: recompute activations in the backward pass: less memory, more time.
         seed: of everything that is drawn; ``seed_everything`` on the command line.
     """
@@ -80,6 +82,7 @@ class RLVRModule(LightningModule):
         critic: str | None = None,
         critic_optimizer: OptimizerCallable = _critic_adamw,
         verifier: VerifierConfig = VerifierConfig(),  # noqa: B008  # frozen
+        tripwire: TripwireConfig = TripwireConfig(),  # noqa: B008  # frozen
         gradient_checkpointing: bool = False,
         seed: int = 0,
     ) -> None:
@@ -96,6 +99,7 @@ class RLVRModule(LightningModule):
         self.update_config = update
         self.optimizer_factory = optimizer
         self.critic_optimizer_factory = critic_optimizer
+        self.tripwire_config = tripwire
         self.gradient_checkpointing = gradient_checkpointing
         self.seed = seed
         if sampling.temperature == 0:
@@ -132,6 +136,7 @@ class RLVRModule(LightningModule):
         sums = self.update(experience)
         clock.lap("time/update")
         self.engine.update_weights(self.policy.model)
+        self.probe(batch, f"After the update of RL step {int(self.rl_step)}")
         clock.lap("time/sync")
         self.record(batch, experience, sums, clock)
 
@@ -178,9 +183,16 @@ class RLVRModule(LightningModule):
             schedule.step()  # type: ignore[union-attr]
         return sums
 
+    def probe(self, batch: PromptBatch, when: str) -> None:
+        """Stop if the engine does not have the policy's weights."""
+        seed = step_seed(self.seed, int(self.rl_step), self.global_rank, "probe")
+        prompt = batch.prompts[0]
+        self.tripwire.probe(self.engine, self.policy, prompt, self.sampling, seed, self.parallel, when)
+
     def record(self, batch: PromptBatch, experience: Experience, sums: UpdateSums, clock: Clock) -> None:
         """Aggregate the step's metrics over ranks, log them at this RL step, and count it as done."""
         metrics = step_metrics(experience, sums, clock, self.algorithm, self.parallel)
+        self.tripwire.hold(metrics, self.sampling, f"In RL step {int(self.rl_step)}")
         rates = [optimizer.param_groups[0]["lr"] for optimizer in self.trainer.optimizers]
         metrics |= dict(zip(("train/lr", "train/critic/lr"), rates, strict=False))  # one of them without a critic
         step = int(self.rl_step)
@@ -246,6 +258,8 @@ class RLVRModule(LightningModule):
         if self.critic is not None:
             self.critic.train()
         self.engine.setup(self.policy.model, self.tokenizer, self.device)
+        self.tripwire = Tripwire.of(self.tripwire_config, self.engine, str(self.trainer.precision), self.device)
+        self.probe(next(iter(self.trainer.train_dataloader)), "At the start")  # type: ignore[arg-type]
 
     def teardown(self, stage: str) -> None:
         """End the engine and the verifier's workers."""

@@ -47,9 +47,21 @@ class Sampling:
             raise UserError(f"sampling.max_tokens is {self.max_tokens}; a response has at least one token.")
 
 
+def engine_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The precision that an engine's ``dtype`` means: ``auto`` is float32 on CPU and bfloat16 elsewhere."""
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    dtype = getattr(torch, name)
+    assert isinstance(dtype, torch.dtype)
+    return dtype
+
+
 @runtime_checkable
 class RolloutEngine(Protocol):
-    """Samples responses from the current policy. Owns its copy of the weights."""
+    """Samples responses from the current policy. Owns its copy of the weights.
+
+    An engine with a ``dtype`` (a name that ``engine_dtype`` knows) says by it how exact its log-probs are.
+    """
 
     def setup(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: torch.device) -> None:
         """Build the inference copy of ``policy`` (whose parameters may be sharded DTensors) on ``device``."""

@@ -15,7 +15,7 @@ from lit_rlvr.experience import Rollouts, concatenate
 from lit_rlvr.rollout.decoder import Decoder
 from lit_rlvr.rollout.decoder_choice import build_decoder
 from lit_rlvr.rollout.decoding import Batch, decode
-from lit_rlvr.rollout.engine import Progress, Sampling
+from lit_rlvr.rollout.engine import Progress, Sampling, engine_dtype
 from lit_rlvr.rollout.stopping import StopStrings, end_tokens, special_stops
 
 
@@ -56,9 +56,7 @@ class TransformersEngine:
 
     def setup(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: torch.device) -> None:
         """Build the inference copy of ``policy`` on ``device``. Collective where the parameters are sharded."""
-        dtype = getattr(torch, self.dtype) if self.dtype != "auto" else None
-        if dtype is None:
-            dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+        dtype = engine_dtype(self.dtype, device)
         # Weights made in inference mode could never be updated outside of it.
         with torch.inference_mode(False):
             self._decoder = build_decoder(policy, dtype, device, len(tokenizer))
