@@ -3,18 +3,14 @@
 From what the user wrote to a model on CPU with its tokenizer, which an engine then takes over.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lit_rlvr.models.export import build_model, policy_of, read_checkpoint
 from lit_rlvr.models.loading import load_config, load_model, load_tokenizer
-
-# Values of each parameter that go into the fingerprint: an update of the whole policy moves nearly all of them.
-_LOOKED_AT = 1024
+from lit_rlvr.models.weights import fingerprint
 
 
 @dataclass(frozen=True)
@@ -33,12 +29,7 @@ class AnyPolicy:
 
     def fingerprint(self) -> str:
         """Hex digits that change with the weights, whatever they are called and wherever they lie."""
-        digest = hashlib.blake2b(digest_size=8)
-        for name, value in sorted(self.model.named_parameters()):
-            flat = value.detach().flatten()
-            places = torch.linspace(0, len(flat) - 1, min(len(flat), _LOOKED_AT), dtype=torch.float64).long()
-            digest.update(f"{name}{tuple(value.shape)}".encode() + flat[places].float().numpy().tobytes())
-        return digest.hexdigest()
+        return fingerprint(self.model.named_parameters())
 
 
 def load_policy(source: str, tokenizer: str | None = None, key: str = "--policy") -> AnyPolicy:
