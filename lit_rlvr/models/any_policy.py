@@ -1,4 +1,4 @@
-"""Any policy by its name, to be used but not trained: a transformers folder, a hub id, one of our checkpoints.
+"""Any policy by its name, to be used but not trained: one of our checkpoints, or whatever `models/loading.py` knows.
 
 From what the user wrote to a model on CPU with its tokenizer, which an engine then takes over.
 """
@@ -36,7 +36,7 @@ def load_policy(source: str, tokenizer: str | None = None, key: str = "--policy"
     """The policy of that name.
 
     Args:
-        source: a transformers folder, a hub id, a .ckpt file of ours, or ``random:<architecture>``.
+        source: a .ckpt file of ours, or any other name of a policy (``load_config``).
         tokenizer: folder or hub id, instead of the policy's own.
         key: where the user wrote ``source``, for the sentence about a mistake.
 

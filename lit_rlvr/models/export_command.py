@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import transformers
+
 from lit_rlvr.commands import CommandParser
 from lit_rlvr.models.export import export_checkpoint
 
@@ -17,6 +19,7 @@ def main(arguments: list[str]) -> int:
         "--base", default=None, help="folder or hub id of what the adapter was trained on, if that is gone"
     )
     options = parser.parse_args(arguments)
+    transformers.utils.logging.disable_progress_bar()
     export_checkpoint(options.checkpoint, options.folder, options.tokenizer, options.base, options.adapter)
     print(f"Wrote {options.folder}.")
     return 0
