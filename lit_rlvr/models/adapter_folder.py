@@ -71,8 +71,13 @@ def with_adapter(model: PreTrainedModel, source: str, key: str) -> PreTrainedMod
         UserError: peft is missing, or the adapter is damaged or does not fit the base.
     """
     peft = peft_package()
+    if not any((Path(source).expanduser() / name).is_file() for name in (WEIGHTS, "adapter_model.bin")):
+        raise UserError(
+            f"{key}: the folder {source} holds no {WEIGHTS}; write the folder again."
+        )  # peft would ask the hub
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of the calls that peft itself makes
             warnings.filterwarnings("error", message="Found missing adapter keys")  # peft would go on without them
             merged: PreTrainedModel = peft.PeftModel.from_pretrained(model, source).merge_and_unload()
     except Exception as error:  # peft, safetensors, json and torch errors have no common base
