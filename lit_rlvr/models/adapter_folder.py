@@ -86,4 +86,4 @@ def with_adapter(model: PreTrainedModel, source: str, key: str) -> PreTrainedMod
             f"{key}: the adapter in the folder {source} could not be loaded ({reason}); check that it is complete and that "
             f"{base_of(source, key)} is what it was trained on."
         ) from error
-    return merged
+    return merged.requires_grad_(True)  # peft froze the base

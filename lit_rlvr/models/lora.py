@@ -27,7 +27,7 @@ POLICY = "policy.model."
 
 @dataclass(frozen=True)
 class LoRAConfig:
-    """Low-rank adapters instead of all weights. The learning rate wants to be about ten times as high.
+    """Low-rank adapters instead of all weights. They want several times the learning rate.
 
     There is no dropout: it would let the log-probs of one policy differ from one forward pass to the next.
 

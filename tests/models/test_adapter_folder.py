@@ -79,6 +79,7 @@ def test_one_policy_under_three_names(trained: tuple[Path, PreTrainedModel], fol
     policies = [load_policy(str(source)) for source in (trained[0], folder, tmp_path / "merged")]
     assert [policy.rl_step for policy in policies] == [7, 0, 0]
     assert len({policy.fingerprint() for policy in policies}) == 1
+    assert all(parameter.requires_grad for policy in policies for parameter in policy.model.parameters())
     (folder / "tokenizer_config.json").unlink()  # then it is the base's
     assert load_policy(str(folder)).tokenizer.chat_template == policies[0].tokenizer.chat_template
 
