@@ -55,7 +55,7 @@ def load_config(policy: str, key: str = "model.policy") -> PretrainedConfig:
     found = _locate(policy, key, "config.json")
     try:
         return AutoConfig.from_pretrained(found.name, **found.settings)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # hub, JSON and GGUF errors have no common base
         raise _not_loadable(policy, key, error) from error
 
 
@@ -85,7 +85,7 @@ def load_model(
     extra = dequantized() if found.is_gguf else {}
     try:
         return AutoModelForCausalLM.from_pretrained(found.name, dtype=torch.float32, **found.settings, **extra)
-    except Exception as error:  # safetensors, json, pickle and hub errors have no common base
+    except Exception as error:  # nor have those of safetensors and pickle
         raise _not_loadable(policy, key, error) from error
 
 
