@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -12,6 +12,24 @@ from lit_rlvr.experience import Rollouts
 
 Progress = Callable[[int, int], None]
 """Called with (responses finished, responses asked for) while an engine generates."""
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+"""Of an engine's copy of the weights; ``auto`` is float32 on CPU and bfloat16 elsewhere."""
+
+
+def check_dtype(dtype: str) -> None:
+    """Raise ``UserError`` where it is none of them."""
+    if dtype not in get_args(Dtype):
+        raise UserError(f"engine.dtype is {dtype!r}; use auto, float32, bfloat16 or float16.")
+
+
+def torch_dtype(dtype: Dtype, device: torch.device) -> torch.dtype:
+    """What a ``Dtype`` means on a device."""
+    if dtype == "auto":
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    kind = getattr(torch, dtype)
+    assert isinstance(kind, torch.dtype)
+    return kind
 
 
 @dataclass(frozen=True)
