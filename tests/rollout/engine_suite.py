@@ -154,7 +154,7 @@ class EngineSuite:
         assert len(rollouts) == len(rollouts.tokens) == len(rollouts.rows) == 0
 
     def test_rows_of_one_prompt_draw_their_own_responses(self, engine: EngineFactory, policy: PreTrainedModel) -> None:
-        rollouts = engine(policy, small_tokenizer()).generate([(5, 9, 11)] * 4, Sampling(n=4, max_tokens=16), seed=0)
+        rollouts = engine(policy, small_tokenizer()).generate([(5, 9, 11)] * 4, Sampling(n=4, max_tokens=60), seed=0)
         assert len({tuple(tokens.tolist()) for tokens in rollouts.split(rollouts.tokens)}) > 12
         assert rollouts.problems.tolist() == [0] * 16
 
