@@ -17,7 +17,7 @@ from lit_rlvr.rollout.engine import Dtype, Progress, Sampling, check_dtype, torc
 from lit_rlvr.rollout.responses import check_prompts, to_rollouts
 from lit_rlvr.rollout.stopping import StopStrings, end_tokens, special_stops
 from lit_rlvr.rollout.vllm_drawing import Part, draw
-from lit_rlvr.rollout.vllm_support import check_installed, contained, join_group, leave_group
+from lit_rlvr.rollout.vllm_support import check_installed, contained, join_group, leave_group, shut_down
 from lit_rlvr.rollout.vllm_weights import describe, load, weights_for
 
 COOLEST = 0.01
@@ -132,7 +132,7 @@ class VLLMEngine:
         if self._llm is None:
             return
         with contained(self._device):
-            self._llm.llm_engine.engine_core.shutdown()
+            shut_down(self._llm)
             self._llm = None
             leave_group()
 

@@ -3,11 +3,13 @@
 Nothing here imports vLLM before it is asked to.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from lightning.pytorch.utilities.seed import isolate_rng
@@ -97,6 +99,18 @@ def leave_group() -> None:
     if _own_group and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     _own_group = False
+
+
+def shut_down(llm: Any) -> None:
+    """End vLLM's worker and free its memory. Its own shutdown would also end every process group, the run's too."""
+    client = llm.llm_engine.engine_core
+    client._finalizer.detach()  # that shutdown, when the object goes
+    client.engine_core.model_executor.shutdown()
+    client.engine_core.scheduler.shutdown()
+    gc.unfreeze()  # vLLM froze what it had built
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _drop_groups() -> None:

@@ -108,7 +108,7 @@ def assert_same(left: Rollouts, right: Rollouts) -> None:
 @pytest.fixture(scope="module", params=["qwen2", "llama"])
 def policy(request: pytest.FixtureRequest) -> PreTrainedModel:
     """A small random policy of each architecture."""
-    return small_policy(request.param)
+    return small_policy(request.param, seed=1)  # one that does not repeat itself at once
 
 
 class EngineSuite:
@@ -154,7 +154,7 @@ class EngineSuite:
         assert len(rollouts) == len(rollouts.tokens) == len(rollouts.rows) == 0
 
     def test_rows_of_one_prompt_draw_their_own_responses(self, engine: EngineFactory, policy: PreTrainedModel) -> None:
-        rollouts = engine(policy, small_tokenizer()).generate([(5, 9, 11)] * 4, Sampling(n=4, max_tokens=60), seed=0)
+        rollouts = engine(policy, small_tokenizer()).generate([(5, 9, 11)] * 4, Sampling(n=4, max_tokens=16), seed=0)
         assert len({tuple(tokens.tolist()) for tokens in rollouts.split(rollouts.tokens)}) > 12
         assert rollouts.problems.tolist() == [0] * 16
 
@@ -240,10 +240,10 @@ class EngineSuite:
         tokenizer = small_tokenizer()
         made = engine(policy, tokenizer)
         prompts = [(5, 9, 11), (7, 8)]
-        free = made.generate(prompts, Sampling(n=24, max_tokens=45), seed=4)
+        free = made.generate(prompts, Sampling(n=64, max_tokens=45), seed=4)
         # A pair of characters that some response really holds, most likely spelled by two tokens.
         stop = stop or (next(iter(re.findall(r"[!-~]{2}", " ".join(free.texts)))), "never said")
-        stopped = made.generate(prompts, Sampling(n=24, max_tokens=45, stop=stop), seed=4)
+        stopped = made.generate(prompts, Sampling(n=64, max_tokens=45, stop=stop), seed=4)
         cut = 0
         for index, (long, short) in enumerate(zip(free.split(free.tokens), stopped.split(stopped.tokens), strict=True)):
             ids = long.tolist()
