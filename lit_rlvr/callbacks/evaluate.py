@@ -9,11 +9,13 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_warn
 
 from lit_rlvr.callbacks.layout import custom_layout
 from lit_rlvr.callbacks.samples import evaluation_text
 from lit_rlvr.errors import UserError
 from lit_rlvr.evaluation.evaluator import EvaluationPlan, EvaluationResult, evaluate
+from lit_rlvr.evaluation.held_out import leave_out
 from lit_rlvr.evaluation.plan import refuse_twins
 from lit_rlvr.files import run_folder, write_jsonl
 from lit_rlvr.module import RLVRModule
@@ -61,8 +63,15 @@ class PeriodicEvaluation(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Read every benchmark now: a missing file should be heard of before hours of training, not after."""
+        trained = trainer.datamodule.problems  # type: ignore[attr-defined]
         for plan in self.plans + self.endpoint_plans:
-            plan.problems()
+            problems = plan.problems()
+            if held_in := len(problems) - len(leave_out(problems, trained)):
+                rank_zero_warn(
+                    f"evaluation of {plan.benchmark}: {held_in} of its {len(problems):,} problems are trained on, so its "
+                    "figure is not that of held-out problems alone; leave them out with the plan's `exclude` (a source as "
+                    "data.source)."
+                )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put training beside test accuracy on TensorBoard's custom page."""

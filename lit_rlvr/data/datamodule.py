@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from lightning import LightningDataModule
 
-from lit_rlvr.data.examples import read_example, warn_if_asked
+from lit_rlvr.data.examples import read_examples, warn_if_asked
 from lit_rlvr.data.labels import corrupt_labels, replace_labels
 from lit_rlvr.data.prompts import encode, get_template
 from lit_rlvr.data.readers import is_hub_id, read_problems
@@ -76,8 +76,8 @@ class OneShotDataModule(LightningDataModule):
         rl_steps: length of the run.
         template: prompt template: chat, chat-plain, qwen25-math-cot or plain.
         max_prompt_tokens: a longer prompt is an error.
-        example: a worked example to put before every question, for policies that answer as they should only after one:
-            ``tiny/pi1``, or a .json or .jsonl file with a question and its response.
+        example: worked examples to put before every question, for policies that answer as they should only after one:
+            ``tiny/pi1``, or a .json or .jsonl file with questions and their responses.
         label: replaces the gold answer of every training problem, for runs with a wrong label. A number is taken as
             it would be printed, so that YAML needs no quotes.
         wrong_label_share: share of the problems that get another problem's answer as their label.
@@ -110,7 +110,7 @@ class OneShotDataModule(LightningDataModule):
             raise UserError("data.label and data.wrong_label_share exclude each other; set one of them.")
         get_template(template)
         self.source, self.select, self.template = source, select, template
-        self.example = None if example is None else read_example(example)
+        self.examples = () if example is None else read_examples(example)
         self.rows, self.rl_steps, self.max_prompt_tokens = rows, rl_steps, max_prompt_tokens
         self.label = None if label is None else str(label)
         self.wrong_label_share = wrong_label_share
@@ -132,8 +132,7 @@ class OneShotDataModule(LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Read the problems and change their labels as asked."""
         problems = read_problems(self.source, self.select)
-        if self.example is not None:
-            warn_if_asked(self.example, problems, "data.example")
+        warn_if_asked(self.examples, problems, "data.example")
         if self.label is not None:
             problems = replace_labels(problems, self.label)
         self._problems = corrupt_labels(problems, self.wrong_label_share, self.seed)
@@ -165,7 +164,7 @@ class OneShotDataModule(LightningDataModule):
         Raises:
             UserError: it is longer than ``max_prompt_tokens``.
         """
-        ids = encode(self.template, problem.question, tokenizer, self.example)
+        ids = encode(self.template, problem.question, tokenizer, self.examples)
         if len(ids) > self.max_prompt_tokens:
             raise UserError(
                 f"The prompt of problem {problem.id} has {len(ids)} tokens, more than data.max_prompt_tokens "

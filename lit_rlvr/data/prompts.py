@@ -3,7 +3,7 @@
 Stands between the readers (a Problem) and the rollout engine (token ids). Training and evaluation use the same functions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -32,7 +32,7 @@ class PromptTemplate:
     Attributes:
         name: what configs call it.
         description: one line for help texts and errors.
-        render: (question, tokenizer, example or None) -> prompt text.
+        render: (question, tokenizer, worked examples) -> prompt text.
         own_bos: True if the rendered text already begins as the model expects (a chat template writes its own
             beginning-of-text token), so that none is added on encoding.
         stop: strings that end a response to this prompt besides the model's end tokens.
@@ -40,22 +40,24 @@ class PromptTemplate:
 
     name: str
     description: str
-    render: Callable[[str, PreTrainedTokenizerBase, Example | None], str]
+    render: Callable[[str, PreTrainedTokenizerBase, Sequence[Example]], str]
     own_bos: bool
     stop: tuple[str, ...] = ()
 
 
-def _chat(question: str, tokenizer: PreTrainedTokenizerBase, example: Example | None, suffix: str = "") -> str:
+def _chat(question: str, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], suffix: str = "") -> str:
     if not tokenizer.chat_template:
         raise UserError(
             f"The tokenizer {tokenizer.name_or_path or type(tokenizer).__name__} has no chat template, which the prompt "
             "templates `chat` and `chat-plain` need; use the template `plain`."
         )
-    turns = [(example.question, example.response)] if example else []
     messages = [
         message
-        for asked, answered in turns
-        for message in ({"role": "user", "content": asked + suffix}, {"role": "assistant", "content": answered})
+        for shown in examples
+        for message in (
+            {"role": "user", "content": shown.question + suffix},
+            {"role": "assistant", "content": shown.response},
+        )
     ]
     messages.append({"role": "user", "content": question + suffix})
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
@@ -63,20 +65,20 @@ def _chat(question: str, tokenizer: PreTrainedTokenizerBase, example: Example | 
     return text
 
 
-def _chat_with_suffix(question: str, tokenizer: PreTrainedTokenizerBase, example: Example | None) -> str:
-    return _chat(question, tokenizer, example, SUFFIX)
+def _chat_with_suffix(question: str, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> str:
+    return _chat(question, tokenizer, examples, SUFFIX)
 
 
-def _qwen25_math_cot(question: str, tokenizer: PreTrainedTokenizerBase, example: Example | None) -> str:
+def _qwen25_math_cot(question: str, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> str:
     def ask(what: str) -> str:
         return f"<|im_start|>user\n{what}<|im_end|>\n<|im_start|>assistant\n"
 
-    before = f"{ask(example.question)}{example.response}<|im_end|>\n" if example else ""
+    before = "".join(f"{ask(shown.question)}{shown.response}<|im_end|>\n" for shown in examples)
     return f"<|im_start|>system\n{_QWEN25_SYSTEM}<|im_end|>\n{before}{ask(question)}"
 
 
-def _plain(question: str, tokenizer: PreTrainedTokenizerBase, example: Example | None) -> str:
-    before = f"{example.question}\n{example.response}\n\n" if example else ""
+def _plain(question: str, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> str:
+    before = "".join(f"{shown.question}\n{shown.response}\n\n" for shown in examples)
     return f"{before}{question}\n"
 
 
@@ -107,17 +109,17 @@ def get_template(name: str) -> PromptTemplate:
     return TEMPLATES[name]
 
 
-def render(template: str, question: str, tokenizer: PreTrainedTokenizerBase, example: Example | None = None) -> str:
-    """The prompt as text, with a worked example before the question if one is given.
+def render(template: str, question: str, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example] = ()) -> str:
+    """The prompt as text, with worked examples before the question.
 
     Raises:
         UserError: unknown template, or a chat template is asked of a tokenizer that has none.
     """
-    return get_template(template).render(question, tokenizer, example)
+    return get_template(template).render(question, tokenizer, examples)
 
 
 def encode(
-    template: str, question: str, tokenizer: PreTrainedTokenizerBase, example: Example | None = None
+    template: str, question: str, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example] = ()
 ) -> tuple[int, ...]:
     """The prompt as token ids, with exactly one beginning-of-text token if the tokenizer puts one.
 
@@ -125,7 +127,7 @@ def encode(
         UserError: as for :func:`render`.
     """
     chosen = get_template(template)
-    ids = list(tokenizer(chosen.render(question, tokenizer, example), add_special_tokens=False)["input_ids"])
+    ids = list(tokenizer(chosen.render(question, tokenizer, examples), add_special_tokens=False)["input_ids"])
     # Not add_special_tokens=True: some tokenizers would then append an end token, too.
     bos = tokenizer.bos_token_id
     if not chosen.own_bos and bos is not None and ids[:1] != [bos] and tokenizer("a")["input_ids"][:1] == [bos]:

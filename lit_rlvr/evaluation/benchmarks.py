@@ -5,6 +5,7 @@ Qwen2.5-Math's evaluation prompt, 3,072 tokens, greedy, and for the small compet
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -144,13 +145,19 @@ def get_benchmark(name: str) -> Benchmark:
     return BENCHMARKS[name]
 
 
-def load(name: str, path: str | None = None, limit: int | None = None) -> tuple[Problem, ...]:
+def load(
+    name: str,
+    path: str | None = None,
+    limit: int | None = None,
+    part: Callable[[tuple[Problem, ...]], tuple[Problem, ...]] = lambda problems: problems,
+) -> tuple[Problem, ...]:
     """The problems of a benchmark, in the order of its file.
 
     Args:
         name: of the benchmark.
         path: a file to read instead; otherwise the file below ``LIT_RLVR_DATA`` if it is there, otherwise the hub.
         limit: take that many, spread over the file, always the same ones; None takes all and checks their number.
+        part: which of the file's problems there are to take from.
 
     Raises:
         UserError: unknown name, no such file, a row that cannot be read, or another number of problems than expected.
@@ -170,6 +177,7 @@ def load(name: str, path: str | None = None, limit: int | None = None) -> tuple[
             f"{source} has {len(problems)} problems with a gold answer, but {name} has {benchmark.problems}; use the "
             "benchmark's own file, or set a limit to evaluate on another set."
         )
+    problems = part(problems)
     if limit is None or limit >= len(problems):
         return problems
     return tuple(problems[index] for index in spread(len(problems), limit))

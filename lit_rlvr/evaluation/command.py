@@ -26,6 +26,7 @@ from lit_rlvr.errors import UserError
 from lit_rlvr.evaluation.benchmarks import PRESETS, get_preset
 from lit_rlvr.evaluation.evaluator import evaluate, prompts_of
 from lit_rlvr.evaluation.folder import EvaluationFolder, Manifest, plan_to_json
+from lit_rlvr.evaluation.held_out import Split
 from lit_rlvr.evaluation.plan import EvaluationPlan, refuse_twins
 from lit_rlvr.evaluation.rescore import rescore
 from lit_rlvr.evaluation.table import render
@@ -35,7 +36,7 @@ from lit_rlvr.rewards.verifier import Verifier
 from lit_rlvr.rollout.engine import RolloutEngine
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
 
-OVERRIDES = ("limit", "samples", "temperature", "max_tokens", "template", "rules")
+OVERRIDES = ("limit", "samples", "temperature", "max_tokens", "template", "example", "split", "exclude", "rules")
 """Settings of a plan that the command line can change for all of them."""
 
 
@@ -245,6 +246,9 @@ def _parser() -> CommandParser:
     add("--limit", type=int, default=None, help="that many problems of each benchmark")
     add("--samples", type=int, default=None, help="responses per problem")
     add("--temperature", type=float, default=None, help="0 is greedy")
+    add("--split", type=Split | None, default=None, help="development or test: a third of the questions, or the others")
+    add("--exclude", type=str | None, default=None, help="problems that were trained on, as data.source names them")
+    add("--example", type=str | None, default=None, help="a worked example before every question")
     add("--max_tokens", type=int, default=None, help="response limit")
     add("--template", type=str, default=None, help="prompt template")
     add(

@@ -105,7 +105,7 @@ def prompts_of(
 ) -> list[tuple[int, ...]]:
     """What the policy is asked: token ids for each problem."""
     template = plan.settled()["template"]
-    return [encode(template, problem.question, tokenizer, plan.shown_example) for problem in problems]
+    return [encode(template, problem.question, tokenizer, plan.examples) for problem in problems]
 
 
 def _chunks(

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lit_rlvr.data.examples import read_example, warn_if_asked
+from lit_rlvr.data.examples import read_examples, warn_if_asked
 from lit_rlvr.data.prompts import Example, get_template
+from lit_rlvr.data.readers import read_problems
 from lit_rlvr.errors import UserError
 from lit_rlvr.evaluation.benchmarks import get_benchmark, load
+from lit_rlvr.evaluation.held_out import Split, leave_out, take_split
 from lit_rlvr.evaluation.rules import Scoring, parse_scorings
 from lit_rlvr.experience import Problem
 from lit_rlvr.rollout.engine import Sampling
@@ -26,10 +28,13 @@ class EvaluationPlan:
         temperature: 0 decodes greedily.
         max_tokens: response limit in tokens.
         limit: evaluate that many problems only, spread over the file; None evaluates all.
+        split: ``development`` takes a third of the questions, for choosing settings, ``test`` the others, for reporting; None
+            takes the benchmark as it is published (`evaluation/held_out.py`).
+        exclude: problems whose questions are left out, named as `data.source` names them: those trained on.
         path: problem file to read instead of the benchmark's own.
         template: prompt template.
-        example: a worked example to put before every question: `tiny/pi1`, or a .json or .jsonl file with a question and
-            its response.
+        example: worked examples to put before every question: `tiny/pi1`, or a .json or .jsonl file with questions and
+            their responses.
         rules: further ways to score the same responses, reported beside the main figure, which is always the exact rule's
             on the last box: ``exact``, ``deepscaler`` or ``qwen``, with ``/strict`` (the last box) or ``/flexible`` after
             it to say where the answer is looked for (without it, as the rule is known: ``qwen`` is flexible).
@@ -40,6 +45,8 @@ class EvaluationPlan:
     temperature: float | None = None
     max_tokens: int | None = None
     limit: int | None = None
+    split: Split | None = None
+    exclude: str | None = None
     path: str | None = None
     template: str | None = None
     example: str | None = None
@@ -50,7 +57,7 @@ class EvaluationPlan:
         if self.template is not None:
             get_template(self.template)
         if self.example is not None:
-            read_example(self.example)
+            read_examples(self.example)
         for key in ("samples", "max_tokens", "limit"):
             value = getattr(self, key)
             if value is not None and value < 1:
@@ -83,9 +90,9 @@ class EvaluationPlan:
         }
 
     @property
-    def shown_example(self) -> Example | None:
-        """The worked example itself."""
-        return None if self.example is None else read_example(self.example)
+    def examples(self) -> tuple[Example, ...]:
+        """The worked examples themselves."""
+        return () if self.example is None else read_examples(self.example)
 
     @property
     def scorings(self) -> dict[str, Scoring]:
@@ -110,19 +117,26 @@ class EvaluationPlan:
 
     def problems(self) -> tuple[Problem, ...]:
         """The problems it evaluates on; see :func:`lit_rlvr.evaluation.benchmarks.load`."""
-        problems = load(self.benchmark, self.path, self.limit)
-        if self.shown_example is not None:
-            warn_if_asked(self.shown_example, problems, f"evaluation of {self.benchmark}")
+        problems = load(self.benchmark, self.path, self.limit, self._part)
+        if not problems:
+            raise UserError(f"evaluation of {self.benchmark}: split and exclude leave no problem over.")
+        warn_if_asked(self.examples, problems, f"evaluation of {self.benchmark}")
         return problems
+
+    def _part(self, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+        part = problems if self.split is None else take_split(problems, self.split)
+        return part if self.exclude is None else leave_out(part, read_problems(self.exclude))
 
     def describe(self) -> str:
         """One line for a plan."""
         settled, total = self.settled(), get_benchmark(self.benchmark).problems
         count = f"{min(self.limit, total)} of {total:,}" if self.limit else f"{total:,}"
+        part = f" of the {self.split} part" if self.split else ""
         how = "greedy" if settled["temperature"] == 0 else f"avg@{self.k} at temperature {settled['temperature']:g}"
         also = f", after the worked example {self.example}" if self.example else ""
+        also += f", without {self.exclude}" if self.exclude else ""
         also += f", also scored by {', '.join(self.scorings)}" if self.rules else ""
-        return f"{self.benchmark}: {count} problems, {how}, at most {settled['max_tokens']:,} tokens{also}"
+        return f"{self.benchmark}: {count} problems{part}, {how}, at most {settled['max_tokens']:,} tokens{also}"
 
 
 def refuse_twins(plans: Sequence[EvaluationPlan], key: str) -> None:

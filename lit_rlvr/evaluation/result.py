@@ -160,6 +160,8 @@ class EvaluationResult:
             "example": settled["example"],
             "max_tokens": settled["max_tokens"],
             "limit": self.plan.limit,
+            "split": self.plan.split,
+            "exclude": self.plan.exclude,
             "correct": list(self.correct),
         }
 

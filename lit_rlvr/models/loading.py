@@ -1,4 +1,4 @@
-"""Getting a model and its tokenizer: a transformers folder, a hub id, or ``random:<architecture>`` for trying a set-up."""
+"""Getting a model and its tokenizer: a transformers folder, a hub id, a GGUF file, or ``random:<architecture>`` to try a set-up."""
 
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from transformers import (
 )
 
 from lit_rlvr.errors import UserError
+from lit_rlvr.models.gguf import Located, dequantized, is_gguf, locate
 
 RANDOM = "random:"
 RANDOM_SHAPE = {
@@ -32,7 +33,7 @@ def load_config(policy: str, key: str = "model.policy") -> PretrainedConfig:
     """Shape of the model without its weights.
 
     Args:
-        policy: folder, hub id or ``random:<architecture>``.
+        policy: folder, hub id, GGUF file, ``package:<name>`` (`models/gguf.py`) or ``random:<architecture>``.
         key: where the user wrote it, for the sentence about a mistake.
 
     Raises:
@@ -44,10 +45,10 @@ def load_config(policy: str, key: str = "model.policy") -> PretrainedConfig:
             return AutoConfig.for_model(architecture, **RANDOM_SHAPE)
         except ValueError as error:
             raise UserError(f"{key}: transformers knows no architecture {architecture!r}; try random:qwen2.") from error
-    _check_folder(policy, key, "config.json")
+    found = _locate(policy, key, "config.json")
     try:
-        return AutoConfig.from_pretrained(policy)
-    except (OSError, ValueError) as error:
+        return AutoConfig.from_pretrained(found.name, **found.settings)
+    except Exception as error:  # hub, JSON and GGUF errors have no common base
         raise _not_loadable(policy, key, error) from error
 
 
@@ -57,7 +58,7 @@ def load_model(
     """The model with float32 weights on CPU: updates of 1e-6 round away in bfloat16, so master weights never are.
 
     Args:
-        policy: folder, hub id or ``random:<architecture>``.
+        policy: as for :func:`load_config`.
         tokenizer: gives a random model its vocabulary size.
         seed: of the random weights.
         key: where the user wrote it, for the sentence about a mistake.
@@ -71,24 +72,25 @@ def load_model(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    _check_folder(policy, key, "config.json")
+    found = _locate(policy, key, "config.json")
+    extra = dequantized() if found.is_gguf else {}
     try:
-        return AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
-    except Exception as error:  # safetensors, json, pickle and hub errors have no common base
+        return AutoModelForCausalLM.from_pretrained(found.name, dtype=torch.float32, **found.settings, **extra)
+    except Exception as error:  # nor have those of safetensors and pickle
         raise _not_loadable(policy, key, error) from error
 
 
 def load_tokenizer(source: str, key: str = "model.tokenizer") -> PreTrainedTokenizerBase:
-    """The tokenizer of a folder or hub id.
+    """The tokenizer of a folder, a hub id or a GGUF file.
 
     Raises:
         UserError: if there is none.
     """
     if source.startswith(RANDOM):
         raise UserError(f"The policy {source} has no tokenizer of its own: give one with {key}.")
-    _check_folder(source, key, "tokenizer_config.json")
+    found = _locate(source, key, "tokenizer_config.json")
     try:
-        return AutoTokenizer.from_pretrained(source)
+        return AutoTokenizer.from_pretrained(found.name, **found.settings)
     except Exception as error:  # as above
         raise _not_loadable(source, key, error) from error
 
@@ -98,19 +100,20 @@ def looks_local(source: str) -> bool:
     return source.startswith((".", "/", "~")) or source.count("/") > 1 or Path(source).parts[:1] == ("checkpoints",)
 
 
-def _check_folder(source: str, key: str, needed: str) -> None:
+def _locate(source: str, key: str, needed: str) -> Located:
     folder = Path(source).expanduser()
     if folder.is_dir() and not (folder / needed).is_file():
         raise UserError(f"{key}: the folder {source} holds no {needed}, so it is no transformers model folder.")
-    if not folder.exists() and looks_local(source):
+    if not folder.exists() and looks_local(source) and not is_gguf(source):
         raise UserError(
             f"{key}: there is no folder {source} (looked from {Path.cwd()}); give a transformers folder or a hub id."
         )
+    return locate(source, key)
 
 
 def _not_loadable(source: str, key: str, error: Exception) -> UserError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    kind = "folder" if Path(source).expanduser().is_dir() else "hub id"
+    kind = "GGUF file" if is_gguf(source) else "folder" if Path(source).expanduser().is_dir() else "hub id"
     return UserError(
         f"{key}: the {kind} {source} could not be loaded ({reason}); check the name and that it is complete."
     )

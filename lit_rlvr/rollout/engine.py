@@ -14,22 +14,13 @@ Progress = Callable[[int, int], None]
 """Called with (responses finished, responses asked for) while an engine generates."""
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-"""Of an engine's copy of the weights; ``auto`` is float32 on CPU and bfloat16 elsewhere."""
+"""Of an engine's copy of the weights."""
 
 
 def check_dtype(dtype: str) -> None:
     """Raise ``UserError`` where it is none of them."""
     if dtype not in get_args(Dtype):
         raise UserError(f"engine.dtype is {dtype!r}; use auto, float32, bfloat16 or float16.")
-
-
-def torch_dtype(dtype: Dtype, device: torch.device) -> torch.dtype:
-    """What a ``Dtype`` means on a device."""
-    if dtype == "auto":
-        return torch.float32 if device.type == "cpu" else torch.bfloat16
-    kind = getattr(torch, dtype)
-    assert isinstance(kind, torch.dtype)
-    return kind
 
 
 @dataclass(frozen=True)
@@ -63,6 +54,15 @@ class Sampling:
             raise UserError(f"sampling.top_k is {self.top_k}; use 0 to keep all tokens or a positive number.")
         if self.max_tokens < 1:
             raise UserError(f"sampling.max_tokens is {self.max_tokens}; a response has at least one token.")
+
+
+def engine_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The precision that an engine's ``dtype`` means: ``auto`` is float32 on CPU and bfloat16 elsewhere."""
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    dtype = getattr(torch, name)
+    assert isinstance(dtype, torch.dtype)
+    return dtype
 
 
 @runtime_checkable

@@ -14,7 +14,7 @@ from lit_rlvr.experience import Rollouts
 from lit_rlvr.rollout.decoder import Decoder
 from lit_rlvr.rollout.decoder_choice import build_decoder
 from lit_rlvr.rollout.decoding import Batch, decode
-from lit_rlvr.rollout.engine import Dtype, Progress, Sampling, check_dtype, torch_dtype
+from lit_rlvr.rollout.engine import Dtype, Progress, Sampling, check_dtype, engine_dtype
 from lit_rlvr.rollout.responses import check_prompts, to_rollouts
 from lit_rlvr.rollout.stopping import StopStrings, end_tokens, special_stops
 
@@ -57,7 +57,7 @@ class TransformersEngine:
         """Build the inference copy of ``policy`` on ``device``. Collective where the parameters are sharded."""
         # Weights made in inference mode could never be updated outside of it.
         with torch.inference_mode(False):
-            self._decoder = build_decoder(policy, torch_dtype(self.dtype, device), device, len(tokenizer))
+            self._decoder = build_decoder(policy, engine_dtype(self.dtype, device), device, len(tokenizer))
         self._tokenizer = tokenizer
         self._device = device
         self._ends = end_tokens(policy, tokenizer)

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import Rollouts
-from lit_rlvr.rollout.engine import Dtype, Progress, Sampling, check_dtype, torch_dtype
+from lit_rlvr.rollout.engine import Dtype, Progress, Sampling, check_dtype, engine_dtype
 from lit_rlvr.rollout.responses import check_prompts, to_rollouts
 from lit_rlvr.rollout.stopping import StopStrings, end_tokens, special_stops
 from lit_rlvr.rollout.vllm_drawing import Part, draw
@@ -84,7 +84,7 @@ class VLLMEngine:
         self.close()
         self._tokenizer, self._device, self._ends = tokenizer, device, end_tokens(policy, tokenizer)
         self._vocabulary = min(policy.config.get_text_config().vocab_size, len(tokenizer))
-        self._dtype = torch_dtype(self.dtype, device)
+        self._dtype = engine_dtype(self.dtype, device)
         on_cpu = device.type == "cpu"
         self._sleeps, self._asleep = self.sleep and not on_cpu, False
         with contained(device), tempfile.TemporaryDirectory() as folder:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,28 @@ def test_mistakes_end_in_a_sentence(
         fit(monkeypatch, repository, tmp_path, *arguments)
     assert end.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_problems_that_are_trained_on_are_told_and_left_out(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(repository)
+    shown = EvaluationPlan("tiny500").problems()[17]
+    trained = tmp_path / "trained.jsonl"
+    trained.write_text(json.dumps({"problem": shown.question, "answer": shown.answer}))
+
+    def evaluated(**settings: str) -> dict[str, object]:
+        plan = {"benchmark": "tiny500", "max_tokens": 8, **settings}
+        run = fit(
+            monkeypatch, repository, tmp_path / str(len(settings)), "--data.source", str(trained), "--data.rl_steps", "1",
+            "--evaluation.at_start", "false", "--evaluation.plans", json.dumps([plan]),
+        )  # fmt: skip
+        return json.loads((run / "version_0" / "evaluations.jsonl").read_text())
+
+    with pytest.warns(UserWarning, match="tiny500: 1 of its 500 problems are trained on.*`exclude`"):
+        whole = evaluated()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*are trained on")
+        without = evaluated(exclude=str(trained))
+    assert (whole["problems"], without["problems"]) == (500, 499)
+    assert without["exclude"] == str(trained)
