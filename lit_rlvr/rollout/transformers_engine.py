@@ -14,12 +14,12 @@ from lit_rlvr.experience import Rollouts
 from lit_rlvr.rollout.decoder import Decoder
 from lit_rlvr.rollout.decoder_choice import build_decoder
 from lit_rlvr.rollout.decoding import Batch, decode
-from lit_rlvr.rollout.engine import Dtype, Progress, Sampling, check_dtype, engine_dtype
+from lit_rlvr.rollout.engine import Dtype, Progress, RolloutEngine, Sampling, check_dtype, engine_dtype
 from lit_rlvr.rollout.responses import check_prompts, to_rollouts
 from lit_rlvr.rollout.stopping import StopStrings, end_tokens, special_stops
 
 
-class TransformersEngine:
+class TransformersEngine(RolloutEngine):
     """Samples responses with an own copy of the weights, on the device the policy trains on.
 
     Equal prompts are prefilled once and shared by all their samples; rows that have ended leave the batch. Random

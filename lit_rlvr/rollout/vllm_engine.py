@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import Rollouts
-from lit_rlvr.rollout.engine import Dtype, Progress, Sampling, check_dtype, engine_dtype
+from lit_rlvr.rollout.engine import Dtype, Progress, RolloutEngine, Sampling, check_dtype, engine_dtype
 from lit_rlvr.rollout.responses import check_prompts, to_rollouts
 from lit_rlvr.rollout.stopping import StopStrings, end_tokens, special_stops
 from lit_rlvr.rollout.vllm_drawing import Part, draw
@@ -24,7 +24,7 @@ COOLEST = 0.01
 """vLLM takes positive temperatures below this for this one, so that the log-probs would be those of another distribution."""
 
 
-class VLLMEngine:
+class VLLMEngine(RolloutEngine):
     """Samples responses with vLLM, which keeps an own copy of the weights on the device the policy trains on.
 
     Every process has its own engine, or ``tensor_parallel_size`` neighbours share one and then answer each other's prompts
@@ -47,7 +47,7 @@ class VLLMEngine:
     def __init__(
         self,
         dtype: Dtype = "auto",
-        max_batch: int = 256,
+        max_batch: int = 1024,
         kv_cache_gb: float = 2.0,
         gpu_memory_utilization: float = 0.4,
         enforce_eager: bool | None = None,
@@ -62,7 +62,9 @@ class VLLMEngine:
         if not 0 < gpu_memory_utilization < 1:
             raise UserError(f"engine.gpu_memory_utilization is {gpu_memory_utilization}; it must lie in (0, 1).")
         if tensor_parallel_size < 1:
-            raise UserError(f"engine.tensor_parallel_size is {tensor_parallel_size}; an engine has at least one process.")
+            raise UserError(
+                f"engine.tensor_parallel_size is {tensor_parallel_size}; an engine has at least one process."
+            )
         check_installed()
         self.dtype, self.max_batch, self.kv_cache_gb = dtype, max_batch, kv_cache_gb
         self.gpu_memory_utilization, self.enforce_eager, self.sleep = gpu_memory_utilization, enforce_eager, sleep

