@@ -75,7 +75,10 @@ class RolloutEngine(Protocol):
     def generate(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int, progress: Progress | None = None
     ) -> Rollouts:
-        """``sampling.n`` responses for each prompt; the same seed gives the same rollouts whatever the batch split."""
+        """``sampling.n`` responses for each prompt; the same seed gives the same rollouts whatever the batch split.
+
+        Processes may share an engine, so every rank calls it equally often, if need be without prompts.
+        """
 
     def update_weights(self, policy: PreTrainedModel) -> None:
         """Take over the policy's weights after an update. Collective: every rank calls it."""

@@ -17,7 +17,7 @@ from lit_rlvr.rollout.engine import Dtype, Progress, RolloutEngine, Sampling, ch
 from lit_rlvr.rollout.responses import check_prompts, to_rollouts
 from lit_rlvr.rollout.stopping import StopStrings, end_tokens, special_stops
 from lit_rlvr.rollout.vllm_drawing import Part, draw
-from lit_rlvr.rollout.vllm_support import check_installed, contained, join_group, leave_group, shut_down
+from lit_rlvr.rollout.vllm_support import check_installed, contained, join_group, leave_group, reason, shut_down
 from lit_rlvr.rollout.vllm_weights import describe, load, weights_for
 
 COOLEST = 0.01
@@ -90,14 +90,17 @@ class VLLMEngine(RolloutEngine):
         on_cpu = device.type == "cpu"
         self._sleeps, self._asleep = self.sleep and not on_cpu, False
         with contained(device), tempfile.TemporaryDirectory() as folder:
-            join_group(device)
+            join_group(device, self.tensor_parallel_size)
             try:
                 describe(policy, self._vocabulary, device, Path(folder))
                 self._llm = self._build(folder, on_cpu)
             except BaseException as error:
                 leave_group()
                 if isinstance(error, ValueError):  # what it says of models and memory it cannot do with
-                    raise UserError(f"vLLM cannot be set up for this policy: {error}") from error
+                    memory = f"gpu_memory_utilization {self.gpu_memory_utilization}"
+                    if on_cpu:
+                        memory = f"kv_cache_gb {self.kv_cache_gb}"
+                    raise UserError(f"vLLM cannot run this policy with engine.{memory}: {reason(error)}") from error
                 raise
         self.update_weights(policy)
 

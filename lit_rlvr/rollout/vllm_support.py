@@ -5,6 +5,8 @@ Nothing here imports vLLM before it is asked to.
 
 import gc
 import os
+import textwrap
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -67,7 +69,9 @@ def contained(device: torch.device) -> Iterator[None]:
             isolate_rng(include_cuda=device.type == "cuda"),
             torch.inference_mode(False),
             torch.autocast(device.type, enabled=False),
+            warnings.catch_warnings(),
         ):
+            warnings.simplefilter("ignore")
             yield
     finally:
         for key in set(os.environ) - set(environment):
@@ -77,10 +81,17 @@ def contained(device: torch.device) -> Iterator[None]:
         torch.set_num_threads = set_num_threads
 
 
-def join_group(device: torch.device) -> None:
+def join_group(device: torch.device, sharing: int) -> None:
     """Count an engine in, and see to a process group for vLLM to make its own from: the run's, else one of this process.
 
     Left alone, vLLM would make one that outlives the engine, and a later DDP would take it for its own.
+
+    Args:
+        device: of this process.
+        sharing: processes per engine.
+
+    Raises:
+        UserError: the processes do not make up whole engines.
     """
     global _engines, _own_group
     _engines += 1
@@ -89,6 +100,13 @@ def join_group(device: torch.device) -> None:
         backend = "gloo" if device.type == "cpu" else "nccl"
         torch.distributed.init_process_group(backend, store=torch.distributed.HashStore(), rank=0, world_size=1)
         _own_group = True
+    processes = torch.distributed.get_world_size()
+    if processes % sharing:
+        leave_group()
+        raise UserError(
+            f"engine.tensor_parallel_size is {sharing}, and the run has {processes} process(es): so many must share an engine, "
+            "so trainer.devices has to be a multiple of it."
+        )
     os.environ["RANK"] = str(torch.distributed.get_rank())
     os.environ["LOCAL_RANK"] = str(device.index or 0)
 
@@ -103,6 +121,12 @@ def leave_group() -> None:
     if _own_group and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     _own_group = False
+
+
+def reason(error: ValueError) -> str:
+    """What vLLM says, without what pydantic puts around it and without its long lists."""
+    text = " ".join(str(error).split()).rpartition("Value error, ")[2].partition(" [type=")[0]
+    return textwrap.shorten(text, 200, placeholder=" …")
 
 
 def shut_down(llm: Any) -> None:
