@@ -9,7 +9,8 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from lit_rlvr.models.weights import weight_names
 from lit_rlvr.rollout.decoder import Decoder, UnsupportedArchitectureError, fresh_module
-from lit_rlvr.rollout.llama_decoder import LlamaDecoder, check_supported, rotary_of
+from lit_rlvr.rollout.llama_decoder import LlamaDecoder
+from lit_rlvr.rollout.llama_weights import check_supported, rotary_of
 from lit_rlvr.rollout.module_decoder import ModuleDecoder
 
 # Log-probs of the fast decoder and of the transformers forward may differ by this in float32; both are one forward

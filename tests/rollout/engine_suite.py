@@ -30,6 +30,8 @@ EngineFactory = Callable[..., RolloutEngine]
 PADDED_VOCABULARY = 320
 CORPUS = ["the quick brown fox solves 2x + 17 = 33 for x", "so the answer is 8 and that is all", "Wäre 3/4 größer?"]
 EQUAL_PROMPTS = [(5, 9, 11, 40), (5, 9, 11, 40), (7, 200, 33, 12)]
+_BEGINNING = tuple(range(20, 32))
+SHARED_PROMPTS = [(*_BEGINNING, 5, 9), (*_BEGINNING, 60), (*_BEGINNING, 7, 200, 33), (*_BEGINNING, 5, 9)]
 UNEQUAL_PROMPTS = [(5, 9, 11, 40), (60,), (7, 200, 33, 12, 99, 101, 150), (5, 9, 11, 40)]
 
 
@@ -126,7 +128,11 @@ class EngineSuite:
         ],
         ids=str,
     )
-    @pytest.mark.parametrize("prompts", [EQUAL_PROMPTS, UNEQUAL_PROMPTS], ids=["equal", "unequal"])
+    @pytest.mark.parametrize(
+        "prompts",
+        [EQUAL_PROMPTS, UNEQUAL_PROMPTS, SHARED_PROMPTS, [*SHARED_PROMPTS[::3], (*_BEGINNING, 6, 8)]],
+        ids=["equal", "unequal", "shared", "shared-equal"],
+    )
     def test_logprobs_are_those_of_a_plain_forward(
         self, engine: EngineFactory, policy: PreTrainedModel, prompts: list[tuple[int, ...]], settings: dict[str, float]
     ) -> None:
