@@ -18,7 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "select": ("lit_rlvr.selection.command", "which problem to train on, from a history of accuracies"),
     "sweep": ("lit_rlvr.sweep.command", "a grid of presets and seeds, and its table"),
     "report": ("lit_rlvr.report.command", "tables, figures and one page from runs"),
-    "export": ("lit_rlvr.models.export_command", "a transformers folder from a checkpoint"),
+    "export": ("lit_rlvr.models.export_command", "a transformers folder from a checkpoint, a GGUF file, …"),
     "grade": ("lit_rlvr.grade", "verdicts on a file of responses"),
 }
 """Name -> (module, what it does in a few words)."""

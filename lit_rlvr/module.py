@@ -19,6 +19,7 @@ from lit_rlvr.models.body import Body
 from lit_rlvr.models.critic import Critic
 from lit_rlvr.models.export import CHECKPOINT_KEY, describe_policy
 from lit_rlvr.models.loading import RANDOM, load_config, load_model, load_tokenizer
+from lit_rlvr.models.lora import LoRAConfig, WithoutAdapter, add_adapter, refuse_other_adapter, saved_state
 from lit_rlvr.models.policy import Policy, frozen
 from lit_rlvr.names import check_names
 from lit_rlvr.rewards.config import VerifierConfig
@@ -28,6 +29,7 @@ from lit_rlvr.seeding import step_seed
 from lit_rlvr.training.parallel import Parallel
 from lit_rlvr.training.step_metrics import Clock, step_metrics
 from lit_rlvr.training.strategies import shard
+from lit_rlvr.training.tripwire import Tripwire, TripwireConfig
 from lit_rlvr.training.update import Learners, UpdateConfig, UpdateSums, score, update
 
 
@@ -53,17 +55,19 @@ class RLVRModule(LightningModule):
         sampling: how responses are drawn; ``n`` is the group size.
         update: mini-batches, micro-batches, aggregation, clipping.
         optimizer: over the policy's parameters.
-        reference: the frozen model of the KL term; the policy as it was loaded by default.
+        lora: train low-rank adapters and leave the policy's own weights as they are. PPO's critic stays a whole model.
+        reference: the frozen model of the KL term; the policy as it was loaded by default (with LoRA: no second copy).
         critic: the model that PPO's critic starts from; the policy as it was loaded by default.
         critic_optimizer: over the critic's parameters.
         verifier: by which rule responses are judged in training, and with how many processes and how much time.
+        tripwire: by how much the engine's log-probs may differ from the policy's before the run stops.
         gradient_checkpointing: recompute activations in the backward pass: less memory, more time.
         seed: of everything that is drawn; ``seed_everything`` on the command line.
     """
 
     rl_step: Tensor
     policy: Policy
-    reference: Policy | None
+    reference: Policy | WithoutAdapter | None
     critic: Critic | None
 
     def __init__(
@@ -76,10 +80,12 @@ class RLVRModule(LightningModule):
         sampling: Sampling = Sampling(n=8, temperature=0.6, max_tokens=3072),  # noqa: B008  # frozen
         update: UpdateConfig = UpdateConfig(),  # noqa: B008  # frozen
         optimizer: OptimizerCallable = _adamw,
+        lora: LoRAConfig | None = None,
         reference: str | None = None,
         critic: str | None = None,
         critic_optimizer: OptimizerCallable = _critic_adamw,
         verifier: VerifierConfig = VerifierConfig(),  # noqa: B008  # frozen
+        tripwire: TripwireConfig = TripwireConfig(),  # noqa: B008  # frozen
         gradient_checkpointing: bool = False,
         seed: int = 0,
     ) -> None:
@@ -87,7 +93,10 @@ class RLVRModule(LightningModule):
         self.automatic_optimization = False
         self.policy_source = policy
         self.tokenizer_source = tokenizer or policy
-        self.reference_source = reference or policy
+        self.lora = lora
+        self.adapter: dict[str, Any] | None = None  # what checkpoints say of it
+        self.strict_loading = lora is None  # they hold an adapter without its base
+        self.reference_source = reference or (policy if lora is None else None)
         self.critic_source = critic or policy
         self.algorithm = algorithm
         self.engine = engine
@@ -96,6 +105,7 @@ class RLVRModule(LightningModule):
         self.update_config = update
         self.optimizer_factory = optimizer
         self.critic_optimizer_factory = critic_optimizer
+        self.tripwire_config = tripwire
         self.gradient_checkpointing = gradient_checkpointing
         self.seed = seed
         if sampling.temperature == 0:
@@ -132,6 +142,7 @@ class RLVRModule(LightningModule):
         sums = self.update(experience)
         clock.lap("time/update")
         self.engine.update_weights(self.policy.model)
+        self.probe(batch, f"After the update of RL step {int(self.rl_step)}")
         clock.lap("time/sync")
         self.record(batch, experience, sums, clock)
 
@@ -139,10 +150,10 @@ class RLVRModule(LightningModule):
         """Old log-probs where they outlive the first update, reference log-probs and values where they are asked for."""
         rollouts, update = experience.rollouts, self.update_config
 
-        def scored(forward: Callable[[MicroBatch], Tensor], model: Body) -> Tensor:
+        def scored(forward: Callable[[MicroBatch], Tensor], model: Body | WithoutAdapter) -> Tensor:
             return score(forward, model.shares_prompt, rollouts, update.micro_batch_tokens, self.parallel)
 
-        def logprobs(model: Policy) -> Tensor:
+        def logprobs(model: Policy | WithoutAdapter) -> Tensor:
             return scored(lambda batch: model(batch, self.sampling.temperature)[0], model)
 
         if update.optimizer_steps > 1 or self.algorithm.needs_old_logprobs:
@@ -178,9 +189,16 @@ class RLVRModule(LightningModule):
             schedule.step()  # type: ignore[union-attr]
         return sums
 
+    def probe(self, batch: PromptBatch, when: str) -> None:
+        """Stop if the engine does not have the policy's weights."""
+        seed = step_seed(self.seed, int(self.rl_step), self.global_rank, "probe")
+        prompt = batch.prompts[0]
+        self.tripwire.probe(self.engine, self.policy, prompt, self.sampling, seed, self.parallel, when)
+
     def record(self, batch: PromptBatch, experience: Experience, sums: UpdateSums, clock: Clock) -> None:
         """Aggregate the step's metrics over ranks, log them at this RL step, and count it as done."""
         metrics = step_metrics(experience, sums, clock, self.algorithm, self.parallel)
+        self.tripwire.hold(metrics, self.sampling, f"In RL step {int(self.rl_step)}")
         rates = [optimizer.param_groups[0]["lr"] for optimizer in self.trainer.optimizers]
         metrics |= dict(zip(("train/lr", "train/critic/lr"), rates, strict=False))  # one of them without a critic
         step = int(self.rl_step)
@@ -196,26 +214,32 @@ class RLVRModule(LightningModule):
         if self._modules.get("policy") is not None:
             return
         self.policy = self._load(self.policy_source, self.gradient_checkpointing)
+        if self.lora is not None:
+            self.adapter = add_adapter(self.policy.model, self.lora, self.policy_source, self.seed)
         if self.algorithm.needs_critic:
             model = load_model(self.critic_source, self.tokenizer, self.seed, "model.critic")
             self.critic = Critic(model, self.gradient_checkpointing)
         else:
             self.critic = None
         # Outside the module tree: a frozen copy has no place in checkpoints, nor in DDP's buckets.
-        reference = frozen(self._load(self.reference_source)) if self.algorithm.needs_reference else None
+        reference = self._reference() if self.algorithm.needs_reference else None
         self.__dict__["reference"] = reference
         if self.device_mesh is not None:
             precision = str(self.trainer.precision)
             for body in (self.policy, reference, self.critic):
-                if body is not None:
+                if isinstance(body, Body):
                     shard(body, self.device_mesh["data_parallel"], precision)
 
     def _load(self, source: str, checkpointing: bool = False) -> Policy:
         return Policy(load_model(source, self.tokenizer, self.seed), len(self.tokenizer), checkpointing)
 
+    def _reference(self) -> Policy | WithoutAdapter:
+        source = self.reference_source
+        return WithoutAdapter(self.policy) if source is None else frozen(self._load(source))
+
     def configure_optimizers(self) -> list[Optimizer]:
-        """The optimizer over the policy's parameters, and one over the critic's."""
-        policy = self.optimizer_factory(self.policy.parameters())
+        """The optimizer over what is trained of the policy, and one over the critic's parameters."""
+        policy = self.optimizer_factory(p for p in self.policy.parameters() if p.requires_grad)
         return [policy] if self.critic is None else [policy, self.critic_optimizer_factory(self.critic.parameters())]
 
     def _check_critic(self) -> None:
@@ -240,12 +264,14 @@ class RLVRModule(LightningModule):
 
     def on_train_start(self) -> None:
         """The weights are where they will stay, restored if need be: the engine can take its copy."""
-        if self.reference is not None and self.device_mesh is None:
+        if isinstance(self.reference, Policy) and self.device_mesh is None:
             self.reference.to(self.device)
         self.policy.train()
         if self.critic is not None:
             self.critic.train()
         self.engine.setup(self.policy.model, self.tokenizer, self.device)
+        self.tripwire = Tripwire.of(self.tripwire_config, self.engine, str(self.trainer.precision), self.device)
+        self.probe(next(iter(self.trainer.train_dataloader)), "At the start")  # type: ignore[arg-type]
 
     def teardown(self, stage: str) -> None:
         """End the engine and the verifier's workers."""
@@ -255,16 +281,21 @@ class RLVRModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put in what is needed to export the policy without this run's configuration."""
         model = self.policy.model
-        checkpoint[CHECKPOINT_KEY] = describe_policy(model.config, model.generation_config, self.tokenizer_source)
+        described = describe_policy(model.config, model.generation_config, self.tokenizer_source, self.adapter)
+        checkpoint[CHECKPOINT_KEY] = described
+        checkpoint["state_dict"] = saved_state(checkpoint["state_dict"], self.adapter)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another model, or one with nothing left to do; let a finished run be made longer."""
-        if set(self.state_dict()) != set(checkpoint.get("state_dict", {})):
+        refuse_other_adapter(checkpoint[CHECKPOINT_KEY].get("adapter"), self.adapter)
+        own = saved_state(self.state_dict(), self.adapter)
+        state = checkpoint.get("state_dict", own)  # under FSDP2 it has been loaded by now, and taken out
+        if set(own) != set(state):
             raise UserError(
                 f"The checkpoint holds other parameters than model.policy {self.policy_source}: resume with the "
                 "configuration of the run that wrote it."
             )
-        done, wanted = int(checkpoint["state_dict"]["rl_step"]), self.trainer.datamodule.rl_steps  # type: ignore[attr-defined]
+        done, wanted = int(state["rl_step"]), self.trainer.datamodule.rl_steps  # type: ignore[attr-defined]
         if done >= wanted:
             raise UserError(
                 f"The checkpoint has had {done} RL steps and data.rl_steps is {wanted}: there is nothing left to do; raise "

@@ -4,15 +4,19 @@ from dataclasses import dataclass
 
 import torch
 from lightning import Trainer
-from transformers import AutoModelForCausalLM, PretrainedConfig
+from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from lit_rlvr.algorithms.logprobs import CHUNK_LOGITS
 from lit_rlvr.data.datamodule import OneShotDataModule
+from lit_rlvr.models.lora import LoRAConfig, add_adapter
 from lit_rlvr.module import RLVRModule
 from lit_rlvr.training.strategies import FSDP2Strategy
 
 BYTES_TRAINED = 4 + 4 + 8
 """Per trained parameter: float32 master weight, float32 gradient, and AdamW's two float32 moments."""
+
+BYTES_FROZEN = 4
+"""Per frozen parameter: the float32 weight."""
 
 ACTIVATIONS_PER_LAYER = 34
 """Values of size hidden kept per token and layer for the backward pass of a Llama-like layer: the two norms' inputs and
@@ -34,25 +38,37 @@ class Plan:
 
 def count_parameters(config: PretrainedConfig) -> int:
     """Parameters of the architecture, counted without allocating them."""
+    return sum(p.numel() for p in _on_meta(config).parameters())
+
+
+def count_trained(config: PretrainedConfig, lora: LoRAConfig | None) -> int:
+    """Parameters that are trained: all of the architecture's, or its adapter's."""
+    if lora is None:
+        return count_parameters(config)
+    model = _on_meta(config)
+    add_adapter(model, lora)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def _on_meta(config: PretrainedConfig) -> PreTrainedModel:
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-    return sum(p.numel() for p in model.parameters())
+        return AutoModelForCausalLM.from_config(config)
 
 
 def make_plan(module: RLVRModule, data: OneShotDataModule, trainer: Trainer) -> Plan:
     """The plan of a run that is configured but not started."""
     config = module.model_config.get_text_config()
-    parameters = count_parameters(module.model_config)
+    parameters, trained = count_parameters(module.model_config), count_trained(module.model_config, module.lora)
     sampling, update = module.sampling, module.update_config
     world = trainer.world_size
     responses = data.rows * sampling.n
-    memory = estimate_memory(module, parameters, data.rows // world, trainer)
-    reference = f"{module.reference_source}, frozen" if module.algorithm.needs_reference else "none (no KL term)"
+    memory = estimate_memory(module, parameters, trained, data.rows // world, trainer)
     epochs = f" ({update.epochs} epochs of {update.updates_per_rollout})" if update.epochs > 1 else ""
     critic = [("critic", f"a value head on {module.critic_source}")] if module.algorithm.needs_critic else []
     lines = [
         ("policy", f"{module.policy_source} ({config.model_type}, {parameters / 1e6:,.1f}M parameters)"),
-        ("reference", reference),
+        *_adapter_lines(module.lora, parameters, trained),
+        ("reference", _reference(module)),
         *critic,
         ("algorithm", _describe(module.algorithm)),
         ("reward", type(module.reward).__name__),
@@ -80,7 +96,7 @@ def make_plan(module: RLVRModule, data: OneShotDataModule, trainer: Trainer) -> 
     return Plan(tuple(lines), memory)
 
 
-def estimate_memory(module: RLVRModule, parameters: int, rows: int, trainer: Trainer) -> float:
+def estimate_memory(module: RLVRModule, parameters: int, trained: int, rows: int, trainer: Trainer) -> float:
     """Bytes one process needs at its peak, from the shapes alone.
 
     Weights, gradients and moments (sharded under FSDP2), the reference, the engine's copy and its key-value cache, the
@@ -89,9 +105,12 @@ def estimate_memory(module: RLVRModule, parameters: int, rows: int, trainer: Tra
     config = module.model_config.get_text_config()
     shards = trainer.world_size if isinstance(trainer.strategy, FSDP2Strategy) else 1
     half = "bf16" in str(trainer.precision)
-    critic = BYTES_TRAINED if module.algorithm.needs_critic else 0  # a body of the policy's size, as a rule
-    held = BYTES_TRAINED + critic + (4 if module.algorithm.needs_reference else 0)
-    weights = parameters * held / shards + parameters * (2 if half else 4)
+    frozen = 0 if module.lora is None else parameters
+    if module.algorithm.needs_reference and module.reference_source is not None:
+        frozen += parameters
+    critic = parameters if module.algorithm.needs_critic else 0  # a body of the policy's size, as a rule
+    held = frozen * BYTES_FROZEN + (trained + critic) * BYTES_TRAINED
+    weights = held / shards + parameters * (2 if half else 4)
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     cache = (
@@ -102,6 +121,21 @@ def estimate_memory(module: RLVRModule, parameters: int, rows: int, trainer: Tra
     activations = tokens * config.hidden_size * ACTIVATIONS_PER_LAYER * layers * (2 if half else 4)
     logits = min(CHUNK_LOGITS, tokens * config.vocab_size) * 4 * 4  # logits, log-probs, probabilities and a gradient
     return weights + max(cache, activations + logits)
+
+
+def _reference(module: RLVRModule) -> str:
+    if not module.algorithm.needs_reference:
+        return "none (no KL term)"
+    source = module.reference_source
+    return "the policy without its adapter, no copy" if source is None else f"{source}, frozen"
+
+
+def _adapter_lines(lora: LoRAConfig | None, parameters: int, trained: int) -> list[tuple[str, str]]:
+    if lora is None:
+        return []
+    targets = lora.targets if isinstance(lora.targets, str) else ", ".join(lora.targets)
+    share = f"{trained / 1e6:,.2f}M parameters trained, {100 * trained / parameters:.1f}% as many as the policy has"
+    return [("adapter", f"LoRA of rank {lora.rank}, alpha {lora.alpha}, on {targets}: {share}")]
 
 
 def _describe(thing: object) -> str:

@@ -164,7 +164,12 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "preset",
-    [*(f"ablation/{name}" for name in ABLATIONS), *(f"algorithm/{name}" for name in ALGORITHMS), "data/sixteen"],
+    [
+        *(f"ablation/{name}" for name in ABLATIONS),
+        *(f"algorithm/{name}" for name in ALGORITHMS),
+        "data/sixteen",
+        "engine/correction",
+    ],
 )
 def test_ablation_runs_two_steps_of_the_paper(
     preset: str, stand_ins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -183,6 +188,22 @@ def test_ablation_runs_two_steps_of_the_paper(
     _contains(
         yaml.safe_load((run / "config.yaml").read_text()), yaml.safe_load((CONFIGS / f"{preset}.yaml").read_text())
     )
+
+
+@pytest.mark.parametrize("algorithm", ["dapo", "gspo", "ppo", "reinforce_plus_plus"])
+def test_the_correction_goes_on_any_algorithm(
+    algorithm: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It changes that one setting and neither the class nor what the algorithm's own file says."""
+    files = ["tiny", f"algorithm/{algorithm}", "engine/correction"]
+    more = [part for file in files for part in ("--config", f"configs/{file}.yaml")]
+    with pytest.raises(SystemExit) as end:
+        call(monkeypatch, "fit", *more, "--model.algorithm.init_args.correction.kind", "mask", "--print_config")
+    assert not end.value.code
+    printed = yaml.safe_load(capsys.readouterr().out)
+    _contains(printed, yaml.safe_load((CONFIGS / f"algorithm/{algorithm}.yaml").read_text()))
+    correction = {"kind": "mask", "level": "token", "threshold": 2.0, "lower": 0.0}
+    assert printed["model"]["algorithm"]["init_args"]["correction"] == correction
 
 
 def test_presets_of_the_loss_are_a_ladder(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,10 @@ from lit_rlvr.algorithms.ppo import PPO
 from lit_rlvr.data.datamodule import OneShotDataModule
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import StepRecord
+from lit_rlvr.models.loading import load_model
+from lit_rlvr.models.lora import LoRAConfig, WithoutAdapter
+from lit_rlvr.models.policy import Policy
+from lit_rlvr.models.weights import is_adapter, plain_name
 from lit_rlvr.module import RLVRModule
 from lit_rlvr.names import METRICS
 from lit_rlvr.rewards.rewards import AnswerReward
@@ -106,6 +110,30 @@ def test_no_reference_without_its_term(repository: Path) -> None:
     assert module.reference is None
     assert "train/kl" not in records[0].metrics
     assert not [name for name in module.state_dict() if "reference" in name]
+
+
+def test_with_lora_the_reference_is_the_policy_without_its_adapter(repository: Path) -> None:
+    base = str(repository / "checkpoints" / "tiny-base")
+    settings = {"lora": LoRAConfig(rank=4, alpha=8), "lr": 1e-2, "update": UpdateConfig(updates_per_rollout=2)}
+    free, records = _fit(repository, **settings)
+    copied, same = _fit(repository, reference=base, **settings)
+    assert isinstance(free.reference, WithoutAdapter)
+    assert isinstance(copied.reference, Policy)
+    for one, other in zip(records, same, strict=True):
+        assert torch.equal(one.experience.reference_logprobs, other.experience.reference_logprobs)  # type: ignore[arg-type]
+        assert one.metrics["train/kl"] == other.metrics["train/kl"]
+        assert one.metrics["rollout/logprob_diff/max"] < 1e-4
+    assert records[2].metrics["train/kl"] > 0.01
+    # What is trained is the adapter and nothing else.
+    state = free.policy.model.state_dict()
+    assert all(torch.equal(value, copied.policy.model.state_dict()[name]) for name, value in state.items())
+    (optimizer,) = free.trainer.optimizers
+    assert sum(p.numel() for group in optimizer.param_groups for p in group["params"]) == sum(
+        value.numel() for name, value in state.items() if is_adapter(name)
+    )
+    whole = load_model(base, free.tokenizer).state_dict()
+    assert all(torch.equal(value, whole[plain_name(name)]) for name, value in state.items() if not is_adapter(name))
+    assert all(value.abs().max() > 0 for name, value in state.items() if is_adapter(name))
 
 
 def test_ppo_trains_a_critic_beside_the_policy(repository: Path) -> None:

@@ -1,6 +1,7 @@
 """The plan's estimates against numbers worked out by hand and against the real thing."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lightning import Trainer
@@ -9,17 +10,20 @@ from transformers import AutoModelForCausalLM
 from lit_rlvr.algorithms.grpo import GRPO
 from lit_rlvr.data.datamodule import OneShotDataModule
 from lit_rlvr.models.loading import load_config
+from lit_rlvr.models.lora import LoRAConfig
 from lit_rlvr.module import RLVRModule
-from lit_rlvr.plan import count_parameters, make_plan
+from lit_rlvr.plan import count_parameters, count_trained, make_plan
 from lit_rlvr.rewards.rewards import AnswerReward
 from lit_rlvr.rollout.engine import Sampling
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
 
 
-def _module(repository: Path, kl: float = 0.001, n: int = 4) -> RLVRModule:
+def _module(repository: Path, kl: float = 0.001, n: int = 4, **settings: Any) -> RLVRModule:
     sampling = Sampling(n=n, max_tokens=32)
     policy = str(repository / "checkpoints" / "tiny-base")
-    return RLVRModule(policy, GRPO(kl_coefficient=kl), TransformersEngine(), AnswerReward(), sampling=sampling)
+    return RLVRModule(
+        policy, GRPO(kl_coefficient=kl), TransformersEngine(), AnswerReward(), sampling=sampling, **settings
+    )
 
 
 def test_parameters_are_counted_once(repository: Path) -> None:
@@ -49,3 +53,23 @@ def test_weights_of_a_known_model_are_the_textbook_sum(repository: Path) -> None
     plan = make_plan(module, data, Trainer(accelerator="cpu", logger=False))
     # Weight, gradient, two moments, reference and engine copy, 4 bytes each.
     assert plan.memory_bytes > 24 * parameters
+
+
+def test_an_adapter_spares_gradients_moments_and_the_reference(repository: Path) -> None:
+    module, data = _module(repository), OneShotDataModule(rows=1)
+    adapted = _module(repository, lora=LoRAConfig(rank=2, targets=["q_proj", "k_proj"]))
+    trainer = Trainer(accelerator="cpu", logger=False)
+    config = module.model_config
+    heads, key_heads = config.num_attention_heads, config.num_key_value_heads
+    size = config.hidden_size // heads
+    trained = config.num_hidden_layers * 2 * (2 * config.hidden_size + heads * size + key_heads * size)
+    assert count_trained(config, adapted.lora) == trained
+    plan = make_plan(adapted, data, trainer)
+    # Spared of each parameter: gradient, two moments, and the copy. Come on top: the adapter's weights and all of its.
+    saved = 16 * count_parameters(config) - 16 * trained
+    assert make_plan(module, data, trainer).memory_bytes - plan.memory_bytes == saved
+    text = plan.render()
+    assert "the policy without its adapter, no copy" in text
+    assert f"LoRA of rank 2, alpha 32, on q_proj, k_proj: {trained / 1e6:.2f}M parameters trained" in text
+    explicit = _module(repository, lora=adapted.lora, reference=adapted.policy_source)
+    assert make_plan(explicit, data, trainer).memory_bytes - plan.memory_bytes == 4 * count_parameters(config)

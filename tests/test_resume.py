@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
+
+from lit_rlvr.models.export import export_checkpoint
 
 SMALL = [
     "--config", "configs/tiny.yaml",
@@ -90,6 +93,26 @@ def test_resumed_ppo_equals_uninterrupted(repository: Path, tmp_path: Path) -> N
     states = end_state(whole)
     assert len(states["optimizer_states"]) == 2
     assert states["state_dict"]["critic.head.weight"].abs().max() > 0
+
+
+def test_resumed_lora_equals_uninterrupted(repository: Path, tmp_path: Path) -> None:
+    lora = ["--config", "configs/model/lora.yaml", "--model.optimizer.init_args.lr", "1e-3"]
+    whole = run(repository, tmp_path / "whole", 4, *lora)
+    resumed = run(
+        repository, tmp_path / "resumed", 4, *lora, "--ckpt_path", str(whole / "checkpoints" / "rl_step=2.ckpt")
+    )
+    assert_same_run(whole, resumed)
+    state = end_state(whole)["state_dict"]
+    assert [name for name in state if "lora_" not in name] == ["rl_step"]  # the base is not in it
+    export_checkpoint(whole / "checkpoints" / "last.ckpt", tmp_path / "exported")
+    exported, written = (
+        load_file(folder / "model.safetensors") for folder in (tmp_path / "exported", whole / "policy")
+    )
+    assert_same(exported, written)
+    base = load_file(repository / "checkpoints" / "tiny-base" / "model.safetensors")
+    assert exported.keys() == base.keys()
+    changed = {name for name, value in exported.items() if not torch.equal(value, base[name].float())}
+    assert changed == {name for name in base if "_proj.weight" in name}
 
 
 def test_killed_and_resumed_equals_uninterrupted(whole: Path, repository: Path, tmp_path: Path) -> None:

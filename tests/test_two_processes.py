@@ -2,34 +2,42 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 
-@pytest.mark.parametrize("algorithm", ["GRPO", "PPO"])
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
-def test_fit_on_two_processes(strategy: str, algorithm: str, repository: Path, tmp_path: Path) -> None:
+def _fit(repository: Path, folder: Path, *arguments: str) -> tuple[Path, str]:
+    """The run's folder and what it said."""
     line = [
-        sys.executable, "-m", "lit_rlvr.cli", "fit", "--config", "configs/tiny.yaml",
-        "--model.algorithm", algorithm, "--trainer.strategy", strategy, "--trainer.devices", "2",
+        sys.executable, "-m", "lit_rlvr.cli", "fit", "--config", "configs/tiny.yaml", "--trainer.devices", "2",
         "--model.sampling.max_tokens", "16", "--data.rows", "4", "--data.rl_steps", "2", "--data.source", "tiny-pool",
-        "--evaluation.every_n_rl_steps", "1", "--evaluation.endpoint_plans", "[]",
-        "--evaluation.plans", '[{"benchmark": "tiny500", "limit": 9, "max_tokens": 8}]',
-        "--checkpoint.every_n_rl_steps", "1",
-        "--trainer.logger.init_args.save_dir", str(tmp_path),
+        "--evaluation.endpoint_plans", "[]", "--checkpoint.every_n_rl_steps", "1",
+        "--trainer.logger.init_args.save_dir", str(folder), *arguments,
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
         line, cwd=repository, env=environment, capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "2 rows each" in done.stdout
+    return folder / "tiny" / "version_0", done.stdout
+
+
+@pytest.mark.parametrize("algorithm", ["GRPO", "PPO"])
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_fit_on_two_processes(strategy: str, algorithm: str, repository: Path, tmp_path: Path) -> None:
+    run, said = _fit(
+        repository, tmp_path, "--model.algorithm", algorithm, "--trainer.strategy", strategy,
+        "--evaluation.every_n_rl_steps", "1",
+        "--evaluation.plans", '[{"benchmark": "tiny500", "limit": 9, "max_tokens": 8}]',
+    )  # fmt: skip
+    assert "2 rows each" in said
     assert [p.name for p in (tmp_path / "tiny").iterdir()] == ["version_0"]
-    run = tmp_path / "tiny" / "version_0"
     rows = [json.loads(row) for row in (run / "evaluations.jsonl").read_text().splitlines()]
     assert [row["rl_step"] for row in rows] == [0, 1, 2]
     assert all(row["problems"] == 9 for row in rows)
@@ -41,3 +49,32 @@ def test_fit_on_two_processes(strategy: str, algorithm: str, repository: Path, t
     exported = __import__("transformers").AutoModelForCausalLM.from_pretrained(run / "policy")
     for name, value in exported.named_parameters():
         assert torch.equal(value, state[f"policy.model.{name}"]), name
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_lora_on_two_processes(strategy: str, repository: Path, tmp_path: Path) -> None:
+    settings = [
+        "--config", "configs/model/lora.yaml", "--model.optimizer.init_args.lr", "1e-2", "--trainer.strategy", strategy,
+        "--evaluation.plans", "[]", "--trainer.callbacks", "tests.watched_ranks.WatchedRanks",
+    ]  # fmt: skip
+    run, said = _fit(repository, tmp_path / "whole", *settings)
+    assert len(set(re.findall(r"watched ranks: step \d policy \w+", said))) == 2
+    assert len(set(re.findall(r"policy (\w{16})", said))) == 2  # it moved
+    end = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    state = end["state_dict"]
+    assert [name for name in state if "lora_" not in name] == ["rl_step"]
+    exported, base = (
+        load_file(f / "model.safetensors") for f in (run / "policy", repository / "checkpoints/tiny-base")
+    )
+    for name, value in exported.items():
+        stem = f"policy.model.{name.removesuffix('.weight')}.lora_"
+        change = 0.0
+        if f"{stem}A.default.weight" in state:
+            change = 32 / 16 * state[f"{stem}B.default.weight"] @ state[f"{stem}A.default.weight"]
+            assert change.abs().max() > 1e-3
+        torch.testing.assert_close(value, base[name].float() + change, atol=1e-6, rtol=0)
+    if strategy == "fsdp2":
+        checkpoint = run / "checkpoints" / "rl_step=1.ckpt"
+        resumed, _ = _fit(repository, tmp_path / "resumed", *settings, "--ckpt_path", str(checkpoint))
+        again = torch.load(resumed / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        assert all(torch.equal(value, again[name]) for name, value in state.items())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from lit_rlvr.algorithms.mismatch import MismatchCorrection
 from lit_rlvr.algorithms.returns import Reduce
 from lit_rlvr.experience import Experience, Rollouts
 
@@ -21,6 +22,7 @@ class TokenBatch:
         reference_logprobs: float32, of the frozen reference, or None where the loss has no such term.
         old_values: float32, the critic's before this RL step's updates, or None.
         returns: float32, what the critic is to learn, or None.
+        engine_logprobs: float32, of the distribution that the engine sampled from, or None where nothing is corrected.
     """
 
     advantages: Tensor
@@ -30,6 +32,7 @@ class TokenBatch:
     reference_logprobs: Tensor | None = None
     old_values: Tensor | None = None
     returns: Tensor | None = None
+    engine_logprobs: Tensor | None = None
 
     def sum(self, per_token: Tensor) -> Tensor:
         """The weighted sum of [T] values."""
@@ -56,11 +59,13 @@ class Algorithm(ABC):
         needs_critic: whether a critic is built and trained beside the policy.
         needs_old_logprobs: whether advantages take the policy's own log-probs, even with one update per rollout step.
         critic_warmup: RL steps at the beginning in which only the critic learns.
+        correction: how the loss makes up for an engine that samples from a slightly other distribution.
     """
 
     needs_critic: bool = False
     needs_old_logprobs: bool = False
     critic_warmup: int = 0
+    correction: MismatchCorrection = MismatchCorrection()
 
     @property
     @abstractmethod

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lit_rlvr.algorithms.algorithm import Algorithm, LossSums, TokenBatch
 from lit_rlvr.algorithms.losses import KLEstimator, cispo_loss, clipped_policy_loss, gspo_loss, kl_penalty
+from lit_rlvr.algorithms.mismatch import MismatchCorrection, importance_ratios
 from lit_rlvr.errors import UserError
 
 PolicyLoss = Literal["ppo", "gspo", "cispo"]
@@ -26,6 +27,7 @@ class PolicyGradient(Algorithm):
         kl_coefficient: weight of the KL penalty to the reference; 0 builds no reference.
         kl_estimator: ``k1``, ``k2`` or ``k3`` (see ``kl_penalty``).
         entropy_coefficient: weight of the entropy *bonus* (the paper's alpha is minus this number).
+        correction: importance weights on the policy loss, for engines that round where the trainer does not.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class PolicyGradient(Algorithm):
         kl_coefficient: float = 0.001,
         kl_estimator: KLEstimator = "k3",
         entropy_coefficient: float = 0.001,
+        correction: MismatchCorrection = MismatchCorrection(),  # noqa: B008  # frozen
     ) -> None:
         # CISPO's weight has no lower bound in its paper: a clip_low of 1 stands for none.
         bounded = 0 <= clip_low < 1 or (policy_loss == "cispo" and clip_low == 1)
@@ -53,6 +56,7 @@ class PolicyGradient(Algorithm):
         self.kl_coefficient = kl_coefficient
         self.kl_estimator: KLEstimator = kl_estimator
         self.entropy_coefficient = entropy_coefficient
+        self.correction = correction
 
     @property
     def needs_reference(self) -> bool:
@@ -61,6 +65,10 @@ class PolicyGradient(Algorithm):
     def loss(self, logprobs: Tensor, entropy: Tensor, batch: TokenBatch, values: Tensor | None = None) -> LossSums:
         old = logprobs.detach() if batch.old_logprobs is None else batch.old_logprobs
         policy, clipped = self._policy_loss(logprobs, old, batch)
+        if self.correction.kind != "off":
+            assert batch.engine_logprobs is not None
+            ratios = importance_ratios(old, batch.engine_logprobs, batch.responses, self.correction.level)
+            policy = self.correction.weights(ratios)[0] * policy
         total = self.policy_coefficient * policy - self.entropy_coefficient * entropy
         metrics = {
             "train/loss/policy": policy.detach().sum(),

@@ -226,7 +226,12 @@ def _parser() -> CommandParser:
         "given again goes on where it was stopped.",
     )
     add = parser.add_argument
-    add("--policy", type=str, default=None, help="a transformers folder, a hub id, or a .ckpt of a run")
+    add(
+        "--policy",
+        type=str,
+        default=None,
+        help="a transformers folder, a hub id, a LoRA adapter's folder, or a .ckpt of a run",
+    )
     add(
         "--output",
         type=Path | None,

@@ -1,20 +1,16 @@
-"""Any policy by its name, to be used but not trained: a transformers folder, a hub id, one of our checkpoints.
+"""Any policy by its name, to be used but not trained: one of our checkpoints, or whatever `models/loading.py` knows.
 
 From what the user wrote to a model on CPU with its tokenizer, which an engine then takes over.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lit_rlvr.models.export import build_model, policy_of, read_checkpoint
 from lit_rlvr.models.loading import load_config, load_model, load_tokenizer
-
-# Values of each parameter that go into the fingerprint: an update of the whole policy moves nearly all of them.
-_LOOKED_AT = 1024
+from lit_rlvr.models.weights import fingerprint
 
 
 @dataclass(frozen=True)
@@ -33,19 +29,14 @@ class AnyPolicy:
 
     def fingerprint(self) -> str:
         """Hex digits that change with the weights, whatever they are called and wherever they lie."""
-        digest = hashlib.blake2b(digest_size=8)
-        for name, value in sorted(self.model.named_parameters()):
-            flat = value.detach().flatten()
-            places = torch.linspace(0, len(flat) - 1, min(len(flat), _LOOKED_AT), dtype=torch.float64).long()
-            digest.update(f"{name}{tuple(value.shape)}".encode() + flat[places].float().numpy().tobytes())
-        return digest.hexdigest()
+        return fingerprint(self.model.named_parameters())
 
 
 def load_policy(source: str, tokenizer: str | None = None, key: str = "--policy") -> AnyPolicy:
     """The policy of that name.
 
     Args:
-        source: a transformers folder, a hub id, a .ckpt file of ours, or ``random:<architecture>``.
+        source: a .ckpt file of ours, or any other name of a policy (``load_config``).
         tokenizer: folder or hub id, instead of the policy's own.
         key: where the user wrote ``source``, for the sentence about a mistake.
 

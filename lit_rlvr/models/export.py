@@ -1,9 +1,16 @@
-"""From a checkpoint of ours to a folder that `AutoModelForCausalLM.from_pretrained` loads."""
+"""From a checkpoint of ours to a folder that `AutoModelForCausalLM.from_pretrained` loads, or peft.
+
+A run with LoRA leaves the frozen base out of its checkpoints: it would be nearly all of each file (6 GB of 1.5 billion
+parameters, against tens of MB), and it does not change. The checkpoint names the base and knows its fingerprint, so that the
+adapter is never put onto another one.
+"""
 
 import json
 import os
 import pickle
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,20 +26,27 @@ from transformers import (
 )
 
 from lit_rlvr.errors import UserError
-from lit_rlvr.models.loading import load_tokenizer
+from lit_rlvr.models.adapter_folder import write_adapter
+from lit_rlvr.models.loading import load_model, load_tokenizer
+from lit_rlvr.models.lora import POLICY, LoRAConfig, add_adapter
+from lit_rlvr.models.weights import merged
 
 CHECKPOINT_KEY = "lit_rlvr"
 """Where a checkpoint keeps what is needed to build its model again: architecture, generation settings, tokenizer."""
 
 
 def describe_policy(
-    config: PretrainedConfig, generation: GenerationConfig | None, tokenizer_source: str
+    config: PretrainedConfig,
+    generation: GenerationConfig | None,
+    tokenizer_source: str,
+    adapter: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What goes under ``CHECKPOINT_KEY``: plain JSON types only, so that loading needs no pickled classes."""
     return {
         "config_json": config.to_json_string(use_diff=False),
         "generation_json": None if generation is None else generation.to_json_string(use_diff=False),
         "tokenizer": tokenizer_source,
+        "adapter": adapter,
     }
 
 
@@ -63,15 +77,21 @@ def export_policy(
     Raises:
         UserError: if the folder has something in it and ``overwrite`` is not set.
     """
+    with _new_folder(folder, overwrite) as temporary:
+        build_model(weights, config, generation).save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+
+
+@contextmanager
+def _new_folder(folder: Path, overwrite: bool = False) -> Iterator[Path]:
+    """A temporary folder to fill, which then takes that place: whole, or not at all."""
     if folder.exists() and not overwrite and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"export: {folder} exists and is not empty; choose another folder.")
-    model = build_model(weights, config, generation)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        model.save_pretrained(temporary)
-        tokenizer.save_pretrained(temporary)
+        yield temporary
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(temporary, folder)
@@ -79,19 +99,34 @@ def export_policy(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def export_checkpoint(checkpoint: Path, folder: Path, tokenizer: str | None = None) -> None:
+def export_checkpoint(
+    checkpoint: Path, folder: Path, tokenizer: str | None = None, base: str | None = None, adapter: bool = False
+) -> None:
     """What `lit-rlvr export CKPT DIR` does.
 
     Args:
         checkpoint: a `.ckpt` file of ours.
         folder: where to write; must not exist or be empty.
         tokenizer: folder or hub id, where the one named in the checkpoint is no longer there.
+        base: likewise, of the model that an adapter was trained on.
+        adapter: write the adapter alone, as peft does, and not the whole policy with the adapter merged in.
 
     Raises:
         UserError: if the checkpoint is missing, damaged or not ours, or the folder is taken.
     """
-    policy = policy_of(read_checkpoint(checkpoint))
-    export_policy(*policy[:3], load_tokenizer(tokenizer or policy.tokenizer), folder)
+    content = read_checkpoint(checkpoint)
+    words = load_tokenizer(tokenizer or content[CHECKPOINT_KEY]["tokenizer"])
+    if not adapter:
+        export_policy(*policy_of(content, base, words)[:3], words, folder)
+        return
+    described = content[CHECKPOINT_KEY].get("adapter")
+    if described is None:
+        raise UserError(
+            f"{checkpoint} has no adapter: it holds all weights of a run without model.lora; export it whole."
+        )
+    with _new_folder(folder) as temporary:
+        write_adapter(described | ({} if base is None else {"base": base}), _weights(content), temporary)
+        words.save_pretrained(temporary)
 
 
 class CheckpointPolicy(NamedTuple):
@@ -103,17 +138,43 @@ class CheckpointPolicy(NamedTuple):
     tokenizer: str
 
 
-def policy_of(checkpoint: dict[str, Any]) -> CheckpointPolicy:
-    """The policy in what :func:`read_checkpoint` read."""
+def policy_of(
+    checkpoint: dict[str, Any], base: str | None = None, tokenizer: PreTrainedTokenizerBase | None = None
+) -> CheckpointPolicy:
+    """The policy in what :func:`read_checkpoint` read, an adapter merged into its base.
+
+    Args:
+        checkpoint: its content.
+        base: what the adapter was trained on, where that is no longer where the checkpoint says.
+        tokenizer: where it is loaded already.
+
+    Raises:
+        UserError: the base of an adapter is gone or has other weights.
+    """
     described = checkpoint[CHECKPOINT_KEY]
-    generation = described["generation_json"]
-    prefix = "policy.model."
+    generation, adapter, weights = described["generation_json"], described.get("adapter"), _weights(checkpoint)
+    if adapter is not None:
+        source = base or adapter["base"]
+        words = tokenizer or load_tokenizer(described["tokenizer"])
+        model = load_model(source, words, adapter["seed"], "the base of the checkpoint's adapter")
+        lora = LoRAConfig(adapter["rank"], adapter["alpha"], adapter["targets"])
+        if add_adapter(model, lora)["fingerprint"] != adapter["fingerprint"]:
+            raise UserError(
+                f"The checkpoint's adapter was trained on other weights than those of {source}: give --base the model that "
+                f"{adapter['base']} was."
+            )
+        weights = dict(merged(model, model.state_dict() | weights))
     return CheckpointPolicy(
-        weights={k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)},
+        weights=weights,
         config=AutoConfig.for_model(**_loads(described["config_json"])),
         generation=None if generation is None else GenerationConfig.from_dict(_loads(generation)),
         tokenizer=described["tokenizer"],
     )
+
+
+def _weights(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
+    """The policy's, under the names of its module."""
+    return {k.removeprefix(POLICY): v for k, v in checkpoint["state_dict"].items() if k.startswith(POLICY)}
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Getting a model and its tokenizer: a transformers folder, a hub id, a GGUF file, or ``random:<architecture>`` to try a set-up."""
+"""Getting a model and its tokenizer: a transformers folder, a hub id, a GGUF file, or ``random:<architecture>`` to try a set-up.
+
+A peft folder with an adapter is a policy too: its base with the adapter merged into the weights.
+"""
 
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from transformers import (
 )
 
 from lit_rlvr.errors import UserError
+from lit_rlvr.models.adapter_folder import base_of, is_adapter_folder, with_adapter
 from lit_rlvr.models.gguf import Located, dequantized, is_gguf, locate
 
 RANDOM = "random:"
@@ -33,7 +37,8 @@ def load_config(policy: str, key: str = "model.policy") -> PretrainedConfig:
     """Shape of the model without its weights.
 
     Args:
-        policy: folder, hub id, GGUF file, ``package:<name>`` (`models/gguf.py`) or ``random:<architecture>``.
+        policy: folder, hub id, GGUF file, ``package:<name>`` (`models/gguf.py`), ``random:<architecture>``, or a folder
+            with a LoRA adapter.
         key: where the user wrote it, for the sentence about a mistake.
 
     Raises:
@@ -45,6 +50,8 @@ def load_config(policy: str, key: str = "model.policy") -> PretrainedConfig:
             return AutoConfig.for_model(architecture, **RANDOM_SHAPE)
         except ValueError as error:
             raise UserError(f"{key}: transformers knows no architecture {architecture!r}; try random:qwen2.") from error
+    if is_adapter_folder(policy):
+        return load_config(base_of(policy, key), key)
     found = _locate(policy, key, "config.json")
     try:
         return AutoConfig.from_pretrained(found.name, **found.settings)
@@ -72,6 +79,8 @@ def load_model(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    if is_adapter_folder(policy):
+        return with_adapter(load_model(base_of(policy, key), tokenizer, seed, key), policy, key)
     found = _locate(policy, key, "config.json")
     extra = dequantized() if found.is_gguf else {}
     try:
@@ -81,13 +90,15 @@ def load_model(
 
 
 def load_tokenizer(source: str, key: str = "model.tokenizer") -> PreTrainedTokenizerBase:
-    """The tokenizer of a folder, a hub id or a GGUF file.
+    """The tokenizer of a folder, a hub id or a GGUF file; that of its base where an adapter's folder has none.
 
     Raises:
         UserError: if there is none.
     """
     if source.startswith(RANDOM):
         raise UserError(f"The policy {source} has no tokenizer of its own: give one with {key}.")
+    if is_adapter_folder(source) and not (Path(source).expanduser() / "tokenizer_config.json").is_file():
+        return load_tokenizer(base_of(source, key), key)
     found = _locate(source, key, "tokenizer_config.json")
     try:
         return AutoTokenizer.from_pretrained(found.name, **found.settings)

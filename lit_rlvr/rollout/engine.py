@@ -67,7 +67,10 @@ def engine_dtype(name: str, device: torch.device) -> torch.dtype:
 
 @runtime_checkable
 class RolloutEngine(Protocol):
-    """Samples responses from the current policy. Owns its copy of the weights."""
+    """Samples responses from the current policy. Owns its copy of the weights.
+
+    An engine with a ``dtype`` (a name that ``engine_dtype`` knows) says by it how exact its log-probs are.
+    """
 
     def setup(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: torch.device) -> None:
         """Build the inference copy of ``policy`` (whose parameters may be sharded DTensors) on ``device``."""

@@ -55,5 +55,6 @@ def draw(probs: Tensor, uniforms: Tensor | None) -> tuple[Tensor, Tensor]:
     # u * total may round up to total itself, beyond which there is no token; stay one step below it.
     threshold = torch.minimum(uniforms * total, torch.nextafter(total, torch.zeros_like(total)))
     # The first token whose cumulative mass exceeds the threshold; its own mass is therefore positive.
-    tokens = torch.searchsorted(cumulative, threshold[:, None], right=True)
+    # Where a probability is no number there is none, and the last one stands in, for its log-prob to tell.
+    tokens = torch.searchsorted(cumulative, threshold[:, None], right=True).clamp_(max=probs.shape[-1] - 1)
     return tokens[:, 0], probs.gather(1, tokens)[:, 0]

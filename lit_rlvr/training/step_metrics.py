@@ -12,6 +12,8 @@ from torch import Tensor
 
 from lit_rlvr.algorithms.advantages import constant_groups
 from lit_rlvr.algorithms.algorithm import Algorithm
+from lit_rlvr.algorithms.losses import kl_penalty
+from lit_rlvr.algorithms.mismatch import MismatchCorrection, importance_ratios
 from lit_rlvr.experience import Experience, Rollouts
 from lit_rlvr.rewards.verdict import Kind
 from lit_rlvr.training.parallel import Parallel
@@ -81,6 +83,34 @@ def step_metrics(
     metrics["rollout/tokens_per_second"] = tokens / max(metrics["time/rollout"], 1e-9)
     if experience.values is not None and experience.returns is not None:
         metrics |= critic_metrics(experience.values, experience.returns, parallel)
+    return metrics | mismatch_metrics(rollouts, scored, algorithm.correction, parallel)
+
+
+def mismatch_metrics(
+    rollouts: Rollouts, scored: Tensor, correction: MismatchCorrection, parallel: Parallel
+) -> dict[str, float]:
+    """How far the engine's distribution is from the trainer's, and the weights that make up for it, if any do.
+
+    Args:
+        rollouts: responses with the engine's log-probs.
+        scored: [T] the trainer's log-probs of the same tokens, those that the loss took its weights from.
+        correction: what the loss did about the difference.
+        parallel: the processes to take together.
+    """
+    kl = kl_penalty(rollouts.logprobs, scored, "k3")
+    responses = rollouts.spread(torch.arange(len(rollouts)))
+    ratios = importance_ratios(scored, rollouts.logprobs, responses, correction.level)
+    weights, touched = correction.weights(ratios)
+    tokens, *sums = parallel.reduce([float(len(kl))] + [float(x.double().sum()) for x in (kl, weights, touched)])
+    kl_mean, weight, share = (total / tokens for total in sums)
+    metrics = {"train/mismatch/kl": kl_mean}
+    if correction.kind != "off":
+        (largest,) = parallel.reduce([float(ratios.max())], largest=True)
+        metrics |= {
+            "train/mismatch/weight/mean": weight,
+            "train/mismatch/weight/max": largest,
+            "train/mismatch/clipped": share,
+        }
     return metrics
 
 

@@ -1,6 +1,7 @@
 """Strategies the RL step runs under, and sentences for those it cannot: single device, DDP, and FSDP2 as ``fsdp2``."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,6 +29,16 @@ class FSDP2Strategy(ModelParallelStrategy):
     def setup_environment(self) -> None:
         self._data_parallel_size = self.num_nodes * self.num_processes
         super().setup_environment()
+
+    def load_checkpoint(self, checkpoint_path: str | Path, weights_only: bool | None = None) -> dict[str, Any]:
+        """Lightning loads the weights here, before the module can look at them."""
+        try:
+            return super().load_checkpoint(checkpoint_path, weights_only)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise UserError(
+                f"The checkpoint {checkpoint_path} holds other parameters than model.policy: resume with the configuration "
+                "of the run that wrote it."
+            ) from error
 
 
 def register() -> None:

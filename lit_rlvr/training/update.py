@@ -214,4 +214,5 @@ def _token_batch(
         reference_logprobs=take(experience.reference_logprobs),
         old_values=take(experience.values),
         returns=take(experience.returns),
+        engine_logprobs=take(experience.rollouts.logprobs),
     )

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 from made_gguf import write_gguf
+from transformers import AutoModelForCausalLM
 
 from lit_rlvr.data.prompts import encode
 from lit_rlvr.errors import UserError
 from lit_rlvr.models import gguf
 from lit_rlvr.models.any_policy import load_policy
+from lit_rlvr.models.export_command import main
 from lit_rlvr.models.gguf import is_gguf, locate
 from lit_rlvr.models.loading import load_config, load_model, load_tokenizer
 
@@ -91,3 +93,17 @@ def test_what_is_wrong_is_said(file: Path, package: Path, tmp_path: Path, monkey
     monkeypatch.setattr(gguf, "NEEDED", ("gguf", "no_such_reader"))
     with pytest.raises(UserError, match=r"needs no_such_reader: pip install .lit-rlvr\[gguf\]"):
         load_config(str(file))
+
+
+def test_a_file_becomes_a_transformers_folder(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "folder"
+    assert main([str(file), str(folder)]) == 0
+    assert f"Wrote {folder}" in capsys.readouterr().out
+    assert load_policy(str(folder)).fingerprint() == load_policy(str(file)).fingerprint()
+    tokens = torch.tensor([[5, 6, 7]])
+    again = AutoModelForCausalLM.from_pretrained(folder)
+    torch.testing.assert_close(again(tokens).logits, load_policy(str(file)).model(tokens).logits)
+    with pytest.raises(UserError, match="exists and is not empty"):
+        main([str(file), str(folder)])
+    with pytest.raises(UserError, match=r"--adapter and --base are for \.ckpt files"):
+        main([str(file), str(tmp_path / "other"), "--adapter"])

@@ -23,6 +23,7 @@ from transformers import (
 
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import Rollouts
+from lit_rlvr.models.lora import LoRAConfig, add_adapter
 from lit_rlvr.rollout.engine import RolloutEngine, Sampling
 
 EngineFactory = Callable[..., RolloutEngine]
@@ -285,6 +286,23 @@ class EngineSuite:
         after = made.generate(EQUAL_PROMPTS, sampling, seed=0)
         assert before.texts != after.texts
         assert_same(after, engine(second, small_tokenizer()).generate(EQUAL_PROMPTS, sampling, seed=0))
+
+    def test_an_adapter_is_merged_into_the_weights(self, engine: EngineFactory) -> None:
+        policy, sampling = small_policy("llama"), Sampling(n=4, max_tokens=10)
+        plain = engine(policy, small_tokenizer()).generate(EQUAL_PROMPTS, sampling, seed=0)
+        add_adapter(policy, LoRAConfig(rank=4, alpha=8))
+        made = engine(policy, small_tokenizer())
+        assert_same(plain, made.generate(EQUAL_PROMPTS, sampling, seed=0))  # it starts as its base
+        with torch.no_grad(), torch.random.fork_rng():
+            torch.manual_seed(0)
+            for name, parameter in policy.named_parameters():
+                if ".lora_B." in name:
+                    parameter.normal_(std=0.05)
+        made.update_weights(policy)
+        rollouts = made.generate(EQUAL_PROMPTS, sampling, seed=0)
+        assert rollouts.texts != plain.texts
+        expected = expected_logprobs(policy, rollouts, sampling)
+        torch.testing.assert_close(rollouts.logprobs, expected, atol=1e-4, rtol=0)
 
     def test_engine_owns_its_weights(self, engine: EngineFactory) -> None:
         policy = small_policy()

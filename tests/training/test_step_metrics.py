@@ -1,6 +1,8 @@
-"""The numbers of a step are those of all processes together: here the shares of verdicts, which warnings rest on."""
+"""The numbers of a step are those of all processes together: shares of verdicts, which warnings rest on, weights."""
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +10,11 @@ import pytest
 import torch
 
 from lit_rlvr.algorithms.grpo import GRPO
+from lit_rlvr.algorithms.mismatch import MismatchCorrection
 from lit_rlvr.experience import Experience
 from lit_rlvr.rewards.verdict import Kind, Verdict
 from lit_rlvr.training.parallel import Parallel
-from lit_rlvr.training.step_metrics import Clock, critic_metrics, step_metrics
+from lit_rlvr.training.step_metrics import Clock, critic_metrics, mismatch_metrics, step_metrics
 from lit_rlvr.training.update import UpdateSums
 from tests.builders import rollouts_of
 
@@ -31,20 +34,38 @@ def _shares(kinds: list[Kind], parallel: Parallel) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if name.startswith("verdict/")}
 
 
+ENGINE = [[-1.0, -2.0, -3.0], [-1.0, -1.0]]
+SCORED = [[-1.0, -1.5, -3.5], [0.0, -1.0]]
+"""Log-probs of each rank's tokens, by its engine and by the trainer; the first rank has two responses, the second one."""
+
+
+def _mismatch(rank: int, parallel: Parallel) -> dict[str, float]:
+    rollouts = rollouts_of([(1,)], [[[7, 8], [9]], [[7, 8]]][rank], n=2)
+    rollouts = replace(rollouts, logprobs=torch.tensor(ENGINE[rank]))
+    correction = MismatchCorrection("mask", "sequence", threshold=2.0)
+    return mismatch_metrics(rollouts, torch.tensor(SCORED[rank]), correction, parallel)
+
+
 def _rank(rank: int, rendezvous: str, out: str) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
     try:
         strategy: Any = None  # plays no part in adding up
-        shares = _shares(KINDS[rank], Parallel(strategy, torch.device("cpu"), 2, rank))
-        Path(f"{out}{rank}.json").write_text(json.dumps(shares))
+        parallel = Parallel(strategy, torch.device("cpu"), 2, rank)
+        metrics = _shares(KINDS[rank], parallel) | _mismatch(rank, parallel)
+        Path(f"{out}{rank}.json").write_text(json.dumps(metrics))
     finally:
         torch.distributed.destroy_process_group()
 
 
-def test_shares_of_verdicts_over_two_processes(tmp_path: Path) -> None:
+def test_numbers_over_two_processes(tmp_path: Path) -> None:
     torch.multiprocessing.spawn(_rank, (str(tmp_path / "rendezvous"), str(tmp_path / "out")), nprocs=2)
     twelfths = {"right": 2, "wrong": 3, "no_answer": 1, "unparsable": 1, "too_costly": 2, "crashed": 3}
     expected = {f"verdict/{kind}": pytest.approx(count / 12) for kind, count in twelfths.items()}
+    # Log-ratios of the tokens 0, .5, -.5 and 1, 0, of the responses .5, -.5 and 1, whose e is masked.
+    expected["train/mismatch/kl"] = pytest.approx((math.exp(0.5) + math.exp(-0.5) + math.e - 4) / 5)
+    expected["train/mismatch/weight/mean"] = pytest.approx((2 * math.exp(0.5) + math.exp(-0.5)) / 5)
+    expected["train/mismatch/weight/max"] = pytest.approx(math.e)
+    expected["train/mismatch/clipped"] = pytest.approx(2 / 5)
     for rank in range(2):
         assert json.loads((tmp_path / f"out{rank}.json").read_text()) == expected
 

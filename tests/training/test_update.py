@@ -9,6 +9,7 @@ from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from lit_rlvr.algorithms.aggregation import Aggregation
 from lit_rlvr.algorithms.grpo import GRPO
+from lit_rlvr.algorithms.mismatch import CorrectionKind, CorrectionLevel, MismatchCorrection
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import Experience, Rollouts
 from lit_rlvr.models.policy import Policy, frozen
@@ -79,6 +80,30 @@ def test_any_cut_gives_the_same_gradient(aggregation: Aggregation, budget: int) 
     )
     for a, b in zip(whole, cut, strict=True):
         assert (a - b).norm() <= 1e-6 * a.norm().clamp(min=1e-12)
+
+
+@pytest.mark.parametrize("level", ["token", "sequence"])
+@pytest.mark.parametrize("kind", ["truncate", "mask"])
+def test_any_cut_gives_the_same_corrected_gradient(kind: CorrectionKind, level: CorrectionLevel) -> None:
+    policy = Policy(random_model(dtype=torch.float64), 48)
+    experience = _experience([1, 0, 0, 1, 0, 1])
+    noise = 0.5 * torch.randn(len(experience.rollouts.tokens), generator=torch.Generator().manual_seed(3))
+    engine = _score(policy, experience.rollouts) + noise
+    experience = replace(experience, rollouts=replace(experience.rollouts, logprobs=engine))
+    correction = MismatchCorrection(kind, level, threshold=1.3)
+    off, whole, *cuts = (
+        _gradient(
+            UpdateConfig(micro_batch_tokens=tokens, max_grad_norm=NO_CLIP),
+            experience,
+            GRPO(kl_coefficient=0, correction=how),
+            policy,
+        )
+        for tokens, how in [(10_000, MismatchCorrection()), *((tokens, correction) for tokens in (10_000, 1, 9, 30))]
+    )
+    for cut in cuts:
+        for a, b in zip(whole, cut, strict=True):
+            assert (a - b).norm() <= 1e-6 * a.norm().clamp(min=1e-12)
+    assert max((a - b).norm() / a.norm() for a, b in zip(off, whole, strict=True)) > 0.1
 
 
 def test_paper_aggregation_depends_on_the_cut_as_the_formula_says() -> None:
