@@ -101,7 +101,9 @@ def test_a_weight_that_vllm_does_not_take_is_noticed(monkeypatch: pytest.MonkeyP
     engine = make_engine(model, small_tokenizer())
     whole = vllm_weights.named_weights
     monkeypatch.setattr(
-        vllm_weights, "named_weights", lambda policy: ((n, w) for n, w in whole(policy) if "layers.1.mlp.down" not in n)
+        vllm_weights,
+        "named_weights",
+        lambda of: ((name, w) for name, w in whole(of) if "layers.1.mlp.down" not in name),
     )
     with pytest.raises(UserError, match=r"did not get these weights.*layers\.1\.mlp\.down_proj\.weight"):
         engine.update_weights(model)
@@ -198,9 +200,13 @@ def test_what_it_cannot_do_is_said(
     if change is not None:
         change(model)
     engine = VLLMEngine(**{"kv_cache_gb": 0.02} | settings)  # type: ignore[arg-type]
-    with pytest.raises(UserError, match=sentence):
+
+    def use() -> None:
         engine.setup(model, small_tokenizer(), torch.device("cpu"))
         engine.generate([(5, 9)], sampling, seed=0)
+
+    with pytest.raises(UserError, match=sentence):
+        use()
     engine.close()
     assert not torch.distributed.is_initialized()
 

@@ -1,14 +1,12 @@
 """Whole commands on the vLLM engine: `fit` on one process and two, `evaluate`, and three RL steps of SmolLM2."""
 
 import json
-import math
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 pytestmark = pytest.mark.vllm
