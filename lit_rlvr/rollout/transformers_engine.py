@@ -4,22 +4,22 @@ Second stage of a training step, after the prompts and before the reward.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lit_rlvr.errors import UserError
-from lit_rlvr.experience import Rollouts, concatenate
+from lit_rlvr.experience import Rollouts
 from lit_rlvr.rollout.decoder import Decoder
 from lit_rlvr.rollout.decoder_choice import build_decoder
 from lit_rlvr.rollout.decoding import Batch, decode
-from lit_rlvr.rollout.engine import Progress, Sampling, engine_dtype
+from lit_rlvr.rollout.engine import Dtype, Progress, RolloutEngine, Sampling, check_dtype, engine_dtype
+from lit_rlvr.rollout.responses import check_prompts, to_rollouts
 from lit_rlvr.rollout.stopping import StopStrings, end_tokens, special_stops
 
 
-class TransformersEngine:
+class TransformersEngine(RolloutEngine):
     """Samples responses with an own copy of the weights, on the device the policy trains on.
 
     Equal prompts are prefilled once and shared by all their samples; rows that have ended leave the batch. Random
@@ -34,12 +34,11 @@ class TransformersEngine:
 
     def __init__(
         self,
-        dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+        dtype: Dtype = "auto",
         max_batch: int = 1024,
         max_batch_tokens: int = 0,
     ) -> None:
-        if dtype not in ("auto", "float32", "bfloat16", "float16"):
-            raise UserError(f"engine.dtype is {dtype!r}; use auto, float32, bfloat16 or float16.")
+        check_dtype(dtype)
         if max_batch < 1:
             raise UserError(f"engine.max_batch is {max_batch}; at least one response is decoded at once.")
         if max_batch_tokens < 0:
@@ -56,10 +55,9 @@ class TransformersEngine:
 
     def setup(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: torch.device) -> None:
         """Build the inference copy of ``policy`` on ``device``. Collective where the parameters are sharded."""
-        dtype = engine_dtype(self.dtype, device)
         # Weights made in inference mode could never be updated outside of it.
         with torch.inference_mode(False):
-            self._decoder = build_decoder(policy, dtype, device, len(tokenizer))
+            self._decoder = build_decoder(policy, engine_dtype(self.dtype, device), device, len(tokenizer))
         self._tokenizer = tokenizer
         self._device = device
         self._ends = end_tokens(policy, tokenizer)
@@ -90,7 +88,7 @@ class TransformersEngine:
         """
         decoder = self.decoder
         asked = tuple(tuple(int(token) for token in prompt) for prompt in prompts)
-        self._check(asked, sampling)
+        check_prompts(asked, sampling, self._positions, f"the model's {self._positions} positions")
         total, finished = len(asked) * sampling.n, 0
         end_ids = (*self._ends, *special_stops(self._tokenizer, sampling.stop))
         ends = torch.tensor(end_ids, dtype=torch.int64, device=self._device)
@@ -114,30 +112,9 @@ class TransformersEngine:
                     tokens[samples[place]], logprobs[samples[place]] = drawn, scored
                 stopped[samples] = decoded.stopped
                 finished += len(samples)
-        first: dict[tuple[int, ...], int] = {}
-        problems = torch.tensor([first.setdefault(prompt, row) for row, prompt in enumerate(asked)], dtype=torch.int64)
         # Outside inference mode, so that the results may take part in training.
-        return Rollouts(
-            prompts=asked,
-            rows=torch.arange(len(asked)).repeat_interleave(sampling.n),
-            problems=problems.repeat_interleave(sampling.n),
-            tokens=concatenate(tokens, torch.int64),
-            lengths=torch.tensor([len(drawn) for drawn in tokens], dtype=torch.int64),
-            logprobs=concatenate(logprobs, torch.float32),
-            stopped=stopped,
-            texts=tuple(stop.text(drawn.tolist()) for drawn in tokens),
-        )
-
-    def _check(self, prompts: tuple[tuple[int, ...], ...], sampling: Sampling) -> None:
-        for row, prompt in enumerate(prompts):
-            if not prompt:
-                raise UserError(f"The prompt of row {row} is empty; give it at least one token.")
-            if self._positions is not None and len(prompt) + sampling.max_tokens > self._positions:
-                raise UserError(
-                    f"The prompt of row {row} has {len(prompt)} tokens, which with sampling.max_tokens "
-                    f"{sampling.max_tokens} exceeds the model's {self._positions} positions; "
-                    "lower max_tokens or leave the prompt out."
-                )
+        texts = tuple(stop.text(drawn.tolist()) for drawn in tokens)
+        return to_rollouts(asked, sampling.n, tokens, logprobs, stopped, texts)
 
     def _batches(self, prompts: tuple[tuple[int, ...], ...], sampling: Sampling) -> Iterator[Batch]:
         """Longest prompts first, so that neighbours are of similar length and memory is needed early or never."""

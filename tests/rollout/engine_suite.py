@@ -59,8 +59,8 @@ def small_policy(kind: str = "qwen2", seed: int = 0, sharpness: float = 4.0) -> 
         "hidden_size": 64,
         "intermediate_size": 96,
         "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
         "max_position_embeddings": 128,
         "eos_token_id": 1,
         "bos_token_id": None,
@@ -111,7 +111,7 @@ def assert_same(left: Rollouts, right: Rollouts) -> None:
 @pytest.fixture(scope="module", params=["qwen2", "llama"])
 def policy(request: pytest.FixtureRequest) -> PreTrainedModel:
     """A small random policy of each architecture."""
-    return small_policy(request.param)
+    return small_policy(request.param, seed=1)  # one that does not repeat itself at once
 
 
 class EngineSuite:
@@ -247,10 +247,10 @@ class EngineSuite:
         tokenizer = small_tokenizer()
         made = engine(policy, tokenizer)
         prompts = [(5, 9, 11), (7, 8)]
-        free = made.generate(prompts, Sampling(n=24, max_tokens=45), seed=4)
+        free = made.generate(prompts, Sampling(n=64, max_tokens=45), seed=4)
         # A pair of characters that some response really holds, most likely spelled by two tokens.
         stop = stop or (next(iter(re.findall(r"[!-~]{2}", " ".join(free.texts)))), "never said")
-        stopped = made.generate(prompts, Sampling(n=24, max_tokens=45, stop=stop), seed=4)
+        stopped = made.generate(prompts, Sampling(n=64, max_tokens=45, stop=stop), seed=4)
         cut = 0
         for index, (long, short) in enumerate(zip(free.split(free.tokens), stopped.split(stopped.tokens), strict=True)):
             ids = long.tolist()
