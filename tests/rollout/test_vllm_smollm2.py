@@ -23,8 +23,8 @@ pytestmark = [
 
 PROBLEM = {"problem": "A pencil costs $3. What is the price of 6 pencils?", "answer": "18"}
 EXAMPLE = {
-    "problem": "A box holds 6 pencils. How many pencils do 3 boxes hold?",
-    "solution": "3 boxes hold 3 * 6 = 18 pencils. The answer is \\boxed{18}.",
+    "problem": "A bag holds 6 oranges. How many oranges do 7 bags hold?",
+    "solution": "6 * 7 = 42. The answer is \\boxed{42}.",
 }
 
 
