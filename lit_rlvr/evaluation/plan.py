@@ -131,12 +131,12 @@ class EvaluationPlan:
         """One line for a plan."""
         settled, total = self.settled(), get_benchmark(self.benchmark).problems
         count = f"{min(self.limit, total)} of {total:,}" if self.limit else f"{total:,}"
-        part = f" of the {self.split} part" if self.split else ""
+        part = f"the {self.split} part of " if self.split else ""
         how = "greedy" if settled["temperature"] == 0 else f"avg@{self.k} at temperature {settled['temperature']:g}"
         also = f", after the worked example {self.example}" if self.example else ""
         also += f", without {self.exclude}" if self.exclude else ""
         also += f", also scored by {', '.join(self.scorings)}" if self.rules else ""
-        return f"{self.benchmark}: {count} problems{part}, {how}, at most {settled['max_tokens']:,} tokens{also}"
+        return f"{self.benchmark}: {part}{count} problems, {how}, at most {settled['max_tokens']:,} tokens{also}"
 
 
 def refuse_twins(plans: Sequence[EvaluationPlan], key: str) -> None:

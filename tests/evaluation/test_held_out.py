@@ -48,7 +48,7 @@ def test_a_plan_takes_its_part_without_the_training_problem(tmp_path: Path) -> N
     trained.write_text(json.dumps({"problem": parts[1][3].question, "answer": "5"}))
     plan = EvaluationPlan("tiny500", split="test", exclude=str(trained))
     assert plan.problems() == parts[1][:3] + parts[1][4:]
-    assert "500 problems of the test part" in plan.describe()
+    assert "tiny500: the test part of 500 problems, greedy" in plan.describe()
     assert len(EvaluationPlan("tiny500", split="test", exclude=str(trained), limit=20).problems()) == 20
     everything = tmp_path / "all.jsonl"
     everything.write_text("\n".join(json.dumps({"problem": p.question, "answer": p.answer}) for p in whole))
