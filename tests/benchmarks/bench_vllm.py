@@ -41,9 +41,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3)
     arguments = parser.parse_args()
     policy = load_policy(arguments.policy)
-    questions = [
-        f"A pencil costs ${2 + i}. What is the price of {i + 3} pencils?" for i in range(arguments.questions)
-    ]
+    questions = [f"A pencil costs ${2 + i}. What is the price of {i + 3} pencils?" for i in range(arguments.questions)]
     prompts = [encode("chat-plain", question, policy.tokenizer) for question in questions]
     # Without end tokens every response is as long as every other.
     policy.model.generation_config.eos_token_id = policy.tokenizer.eos_token_id = None
