@@ -6,3 +6,9 @@ class UserError(Exception):
 
     The command line prints it without a traceback and exits with status 2; any other exception is a fault of ours.
     """
+
+
+def first_line(error: Exception) -> str:
+    """What another library's error says, cut to its first line; its class where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -22,7 +22,7 @@ class TokenBatch:
         reference_logprobs: float32, of the frozen reference, or None where the loss has no such term.
         old_values: float32, the critic's before this RL step's updates, or None.
         returns: float32, what the critic is to learn, or None.
-        engine_logprobs: float32, of the distribution that the engine sampled from, or None where nothing is corrected.
+        engine_logprobs: float32, of the distribution that the engine sampled from; only a mismatch correction needs them.
     """
 
     advantages: Tensor

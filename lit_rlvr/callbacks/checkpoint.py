@@ -10,8 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lit_rlvr.errors import UserError
 from lit_rlvr.files import run_folder
 from lit_rlvr.models.export import export_policy
-from lit_rlvr.models.lora import POLICY
-from lit_rlvr.models.weights import merged
+from lit_rlvr.models.weights import merged, policy_weights
 from lit_rlvr.module import RLVRModule
 
 
@@ -68,8 +67,7 @@ class RLCheckpoint(Checkpoint):
         state = trainer.strategy.lightning_module_state_dict()
         if trainer.is_global_zero:
             model = pl_module.policy.model
-            own = {k.removeprefix(POLICY): v for k, v in state.items() if k.startswith(POLICY)}
-            weights = dict(merged(model, own))
+            weights = dict(merged(model, policy_weights(state)))
             target = run_folder(trainer) / "policy"
             export_policy(weights, model.config, model.generation_config, pl_module.tokenizer, target, overwrite=True)
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from lit_rlvr.errors import UserError
+from lit_rlvr.errors import UserError, first_line
 from lit_rlvr.models.lora import peft_package
 from lit_rlvr.models.weights import ADAPTER
 
@@ -81,9 +81,8 @@ def with_adapter(model: PreTrainedModel, source: str, key: str) -> PreTrainedMod
             warnings.filterwarnings("error", message="Found missing adapter keys")  # peft would go on without them
             merged: PreTrainedModel = peft.PeftModel.from_pretrained(model, source).merge_and_unload()
     except Exception as error:  # peft, safetensors, json and torch errors have no common base
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
-            f"{key}: the adapter in the folder {source} could not be loaded ({reason}); check that it is complete and that "
+            f"{key}: the adapter in the folder {source} could not be loaded ({first_line(error)}); check that it is complete and that "
             f"{base_of(source, key)} is what it was trained on."
         ) from error
     return merged.requires_grad_(True)  # peft froze the base

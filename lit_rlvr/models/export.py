@@ -28,8 +28,8 @@ from transformers import (
 from lit_rlvr.errors import UserError
 from lit_rlvr.models.adapter_folder import write_adapter
 from lit_rlvr.models.loading import load_model, load_tokenizer
-from lit_rlvr.models.lora import POLICY, LoRAConfig, add_adapter
-from lit_rlvr.models.weights import merged
+from lit_rlvr.models.lora import LoRAConfig, add_adapter
+from lit_rlvr.models.weights import merged, policy_weights
 
 CHECKPOINT_KEY = "lit_rlvr"
 """Where a checkpoint keeps what is needed to build its model again: architecture, generation settings, tokenizer."""
@@ -125,7 +125,9 @@ def export_checkpoint(
             f"{checkpoint} has no adapter: it holds all weights of a run without model.lora; export it whole."
         )
     with _new_folder(folder) as temporary:
-        write_adapter(described | ({} if base is None else {"base": base}), _weights(content), temporary)
+        write_adapter(
+            described | ({} if base is None else {"base": base}), policy_weights(content["state_dict"]), temporary
+        )
         words.save_pretrained(temporary)
 
 
@@ -152,7 +154,11 @@ def policy_of(
         UserError: the base of an adapter is gone or has other weights.
     """
     described = checkpoint[CHECKPOINT_KEY]
-    generation, adapter, weights = described["generation_json"], described.get("adapter"), _weights(checkpoint)
+    generation, adapter, weights = (
+        described["generation_json"],
+        described.get("adapter"),
+        policy_weights(checkpoint["state_dict"]),
+    )
     if adapter is not None:
         source = base or adapter["base"]
         words = tokenizer or load_tokenizer(described["tokenizer"])
@@ -170,11 +176,6 @@ def policy_of(
         generation=None if generation is None else GenerationConfig.from_dict(_loads(generation)),
         tokenizer=described["tokenizer"],
     )
-
-
-def _weights(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
-    """The policy's, under the names of its module."""
-    return {k.removeprefix(POLICY): v for k, v in checkpoint["state_dict"].items() if k.startswith(POLICY)}
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

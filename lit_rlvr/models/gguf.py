@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from transformers import GgufConfig
+
 from lit_rlvr.errors import UserError
 
 PACKAGE = "package:"
@@ -32,9 +34,9 @@ class Located:
     settings: dict[str, Any]
 
     @property
-    def is_gguf(self) -> bool:
-        """Whether the weights stand in a GGUF file."""
-        return bool(self.settings)
+    def weight_settings(self) -> dict[str, Any]:
+        """The same for the weights: of a GGUF file plain ones, for its own blocks could not be trained."""
+        return self.settings | ({"quantization_config": GgufConfig(dequantize=True)} if self.settings else {})
 
 
 def is_gguf(source: str) -> bool:
@@ -67,13 +69,6 @@ def locate(source: str, key: str) -> Located:
             f'{key}: reading the GGUF file {file.name} needs {" and ".join(missing)}: pip install "lit-rlvr[gguf]".'
         )
     return Located(str(file.parent), {"gguf_file": file.name})
-
-
-def dequantized() -> dict[str, Any]:
-    """How to ask for plain weights instead of the file's own blocks, which could not be trained."""
-    from transformers import GgufConfig  # lazily: importing it costs every command its time
-
-    return {"quantization_config": GgufConfig(dequantize=True)}
 
 
 def _in_package(name: str, key: str) -> Path:

@@ -15,9 +15,9 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from lit_rlvr.errors import UserError
+from lit_rlvr.errors import UserError, first_line
 from lit_rlvr.models.adapter_folder import base_of, is_adapter_folder, with_adapter
-from lit_rlvr.models.gguf import Located, dequantized, is_gguf, locate
+from lit_rlvr.models.gguf import Located, is_gguf, locate
 
 RANDOM = "random:"
 RANDOM_SHAPE = {
@@ -82,9 +82,8 @@ def load_model(
     if is_adapter_folder(policy):
         return with_adapter(load_model(base_of(policy, key), tokenizer, seed, key), policy, key)
     found = _locate(policy, key, "config.json")
-    extra = dequantized() if found.is_gguf else {}
     try:
-        return AutoModelForCausalLM.from_pretrained(found.name, dtype=torch.float32, **found.settings, **extra)
+        return AutoModelForCausalLM.from_pretrained(found.name, dtype=torch.float32, **found.weight_settings)
     except Exception as error:  # nor have those of safetensors and pickle
         raise _not_loadable(policy, key, error) from error
 
@@ -123,8 +122,7 @@ def _locate(source: str, key: str, needed: str) -> Located:
 
 
 def _not_loadable(source: str, key: str, error: Exception) -> UserError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     kind = "GGUF file" if is_gguf(source) else "folder" if Path(source).expanduser().is_dir() else "hub id"
     return UserError(
-        f"{key}: the {kind} {source} could not be loaded ({reason}); check the name and that it is complete."
+        f"{key}: the {kind} {source} could not be loaded ({first_line(error)}); check the name and that it is complete."
     )

@@ -18,11 +18,8 @@ from transformers.pytorch_utils import Conv1D
 from lit_rlvr.algorithms.packing import MicroBatch
 from lit_rlvr.errors import UserError
 from lit_rlvr.models.policy import Policy
-from lit_rlvr.models.weights import ADAPTER, fingerprint, is_adapter
+from lit_rlvr.models.weights import ADAPTER, POLICY, fingerprint, is_adapter
 from lit_rlvr.seeding import step_seed
-
-POLICY = "policy.model."
-"""What the names of the policy's parameters begin with in a checkpoint."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from transformers import PreTrainedModel
 ADAPTER = "default"
 """What peft calls an adapter that is not named; ours is the only one."""
 
+POLICY = "policy.model."
+"""What the names of the policy's parameters begin with in a run's module, and so in its checkpoints."""
+
 # Wrapping modules put these into parameter names; the checkpoint names are the ones without.
 WRAPPERS = ("_orig_mod.", "_checkpoint_wrapped_module.", "base_layer.")
 
@@ -33,6 +36,11 @@ def named_weights(policy: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
 def weight_names(policy: PreTrainedModel) -> list[str]:
     """The names that :func:`named_weights` gives, without gathering anything."""
     return [plain_name(name) for name, _ in policy.named_parameters() if not is_adapter(name)]
+
+
+def policy_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The policy's part of the state of a run's module, under the names of its own module."""
+    return {name.removeprefix(POLICY): value for name, value in state.items() if name.startswith(POLICY)}
 
 
 def merged(policy: PreTrainedModel, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:

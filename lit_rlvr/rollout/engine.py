@@ -17,10 +17,12 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 """Of an engine's copy of the weights."""
 
 
-def check_dtype(dtype: str) -> None:
-    """Raise ``UserError`` where it is none of them."""
+def check_settings(dtype: str, max_batch: int) -> None:
+    """Raise ``UserError`` for what no engine can work with: a precision it does not know, or no response at once."""
     if dtype not in get_args(Dtype):
         raise UserError(f"engine.dtype is {dtype!r}; use auto, float32, bfloat16 or float16.")
+    if max_batch < 1:
+        raise UserError(f"engine.max_batch is {max_batch}; at least one response is decoded at once.")
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,15 @@ class RolloutEngine(Protocol):
         """``sampling.n`` responses for each prompt; the same seed gives the same rollouts whatever the batch split.
 
         Processes may share an engine, so every rank calls it equally often, if need be without prompts.
+
+        Args:
+            prompts: R sequences of token ids, none empty.
+            sampling: how to draw.
+            seed: all randomness; sample k of row r has the id ``r * n + k``.
+            progress: called with (responses finished, responses asked for) whenever the first number grows.
+
+        Raises:
+            UserError: a prompt is empty, or with ``max_tokens`` longer than the engine has room for.
         """
 
     def update_weights(self, policy: PreTrainedModel) -> None:

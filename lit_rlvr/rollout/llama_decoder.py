@@ -1,7 +1,8 @@
 """The fast decoder for the Llama family: a functional forward over fused weights and preallocated caches.
 
 What it saves against the transformers forward: fewer and larger matrix products, no cache concatenation, no masks
-where all prompts are equally long, no second look at what all prompts begin with, no module overhead, and rows that have ended leave at the cost of one row's copy.
+where all prompts are equally long, no second look at what all prompts begin with, no module overhead, and rows that
+have ended leave at the cost of one row's copy.
 """
 
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ STATIC_ROPE_TYPES = frozenset({"default", "linear", "llama3", "yarn"})
 
 
 def check_supported(config: PretrainedConfig) -> None:
-    """Raise ``UnsupportedArchitectureError`` for what the forward below does not cover."""
+    """Raise ``UnsupportedArchitectureError`` for what the fast decoder does not cover."""
     if config.model_type not in MODEL_TYPES:
         raise UnsupportedArchitectureError(f"model type {config.model_type!r} is not of the Llama family")
     if config.hidden_act != "silu":

@@ -14,7 +14,7 @@ from lit_rlvr.experience import Rollouts
 from lit_rlvr.rollout.decoder import Decoder
 from lit_rlvr.rollout.decoder_choice import build_decoder
 from lit_rlvr.rollout.decoding import Batch, decode
-from lit_rlvr.rollout.engine import Dtype, Progress, RolloutEngine, Sampling, check_dtype, engine_dtype
+from lit_rlvr.rollout.engine import Dtype, Progress, RolloutEngine, Sampling, check_settings, engine_dtype
 from lit_rlvr.rollout.responses import check_prompts, to_rollouts
 from lit_rlvr.rollout.stopping import StopStrings, end_tokens, special_stops
 
@@ -38,9 +38,7 @@ class TransformersEngine(RolloutEngine):
         max_batch: int = 1024,
         max_batch_tokens: int = 0,
     ) -> None:
-        check_dtype(dtype)
-        if max_batch < 1:
-            raise UserError(f"engine.max_batch is {max_batch}; at least one response is decoded at once.")
+        check_settings(dtype, max_batch)
         if max_batch_tokens < 0:
             raise UserError(f"engine.max_batch_tokens is {max_batch_tokens}; use 0 for no limit or a positive number.")
         self.dtype, self.max_batch, self.max_batch_tokens = dtype, max_batch, max_batch_tokens
@@ -75,13 +73,7 @@ class TransformersEngine(RolloutEngine):
     def generate(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int, progress: Progress | None = None
     ) -> Rollouts:
-        """``sampling.n`` responses for each prompt.
-
-        Args:
-            prompts: R sequences of token ids, none empty.
-            sampling: how to draw.
-            seed: all randomness; sample k of row r has the id ``r * n + k``.
-            progress: called with (responses finished, responses asked for) whenever the first number grows.
+        """See ``RolloutEngine.generate``.
 
         Raises:
             UserError: a prompt is empty, or a prompt and ``max_tokens`` together exceed the model's positions.

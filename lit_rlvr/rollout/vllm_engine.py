@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import Rollouts
-from lit_rlvr.rollout.engine import Dtype, Progress, RolloutEngine, Sampling, check_dtype, engine_dtype
+from lit_rlvr.rollout.engine import Dtype, Progress, RolloutEngine, Sampling, check_settings, engine_dtype
 from lit_rlvr.rollout.responses import check_prompts, to_rollouts
 from lit_rlvr.rollout.stopping import StopStrings, end_tokens, special_stops
 from lit_rlvr.rollout.vllm_drawing import Part, draw
@@ -54,9 +54,7 @@ class VLLMEngine(RolloutEngine):
         tensor_parallel_size: int = 1,
         sleep: bool = False,
     ) -> None:
-        check_dtype(dtype)
-        if max_batch < 1:
-            raise UserError(f"engine.max_batch is {max_batch}; at least one response is decoded at once.")
+        check_settings(dtype, max_batch)
         if not kv_cache_gb > 0:
             raise UserError(f"engine.kv_cache_gb is {kv_cache_gb}; the cache needs some memory.")
         if not 0 < gpu_memory_utilization < 1:
@@ -144,13 +142,7 @@ class VLLMEngine(RolloutEngine):
     def generate(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int, progress: Progress | None = None
     ) -> Rollouts:
-        """``sampling.n`` responses for each prompt.
-
-        Args:
-            prompts: R sequences of token ids, none empty.
-            sampling: how to draw.
-            seed: all randomness; sample k of row r has the id ``r * n + k``.
-            progress: called with (responses finished, responses asked for) whenever the first number grows.
+        """See ``RolloutEngine.generate``.
 
         Raises:
             UserError: a prompt is empty, or a prompt and ``max_tokens`` together exceed the model's positions or the cache;

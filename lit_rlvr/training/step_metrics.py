@@ -98,20 +98,20 @@ def mismatch_metrics(
         parallel: the processes to take together.
     """
     kl = kl_penalty(rollouts.logprobs, scored, "k3")
+    tokens, kl_sum = parallel.reduce([float(len(kl)), float(kl.double().sum())])
+    metrics = {"train/mismatch/kl": kl_sum / tokens}
+    if correction.kind == "off":
+        return metrics
     responses = rollouts.spread(torch.arange(len(rollouts)))
     ratios = importance_ratios(scored, rollouts.logprobs, responses, correction.level)
     weights, touched = correction.weights(ratios)
-    tokens, *sums = parallel.reduce([float(len(kl))] + [float(x.double().sum()) for x in (kl, weights, touched)])
-    kl_mean, weight, share = (total / tokens for total in sums)
-    metrics = {"train/mismatch/kl": kl_mean}
-    if correction.kind != "off":
-        (largest,) = parallel.reduce([float(ratios.max())], largest=True)
-        metrics |= {
-            "train/mismatch/weight/mean": weight,
-            "train/mismatch/weight/max": largest,
-            "train/mismatch/clipped": share,
-        }
-    return metrics
+    weight, share = (total / tokens for total in parallel.reduce([float(x.double().sum()) for x in (weights, touched)]))
+    (largest,) = parallel.reduce([float(ratios.max())], largest=True)
+    return metrics | {
+        "train/mismatch/weight/mean": weight,
+        "train/mismatch/weight/max": largest,
+        "train/mismatch/clipped": share,
+    }
 
 
 def critic_metrics(values: Tensor, returns: Tensor, parallel: Parallel) -> dict[str, float]:
