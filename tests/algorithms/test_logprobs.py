@@ -57,12 +57,39 @@ def test_chunks_never_make_the_whole_tensor() -> None:
     assert max(seen) <= 4
 
 
-def test_bias_and_softcap() -> None:
+@pytest.mark.parametrize("entropy_weight", [0.0, 0.1])
+@pytest.mark.parametrize("chunk", [2 * V, 2**20])
+def test_bias_and_softcap(chunk: int, entropy_weight: float) -> None:
     hidden, head, targets = _inputs()
-    bias = torch.linspace(-1, 1, V, dtype=torch.float64)
-    logprobs, _ = logprobs_and_entropy(hidden, head, targets, bias=bias, softcap=3.0)
-    logits = 3.0 * torch.tanh((hidden @ head.T + bias) / 3.0)
-    torch.testing.assert_close(logprobs, logits.log_softmax(-1).gather(-1, targets[:, None])[:, 0])
+    bias = torch.linspace(-1, 1, V, dtype=torch.float64).requires_grad_()
+    logprobs, entropy = logprobs_and_entropy(hidden, head, targets, 0.7, bias=bias, softcap=3.0, chunk_logits=chunk)
+    plain = torch.distributions.Categorical(logits=3.0 * torch.tanh((hidden @ head.T + bias) / 3.0) / 0.7)
+    torch.testing.assert_close(logprobs, plain.log_prob(targets))
+    ours = torch.autograd.grad((logprobs + entropy_weight * entropy).sum(), (hidden, head, bias))
+    theirs = (plain.log_prob(targets) + entropy_weight * plain.entropy()).sum()
+    for a, b in zip(ours, torch.autograd.grad(theirs, (hidden, head, bias)), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_a_frozen_head_and_a_second_backward_pass() -> None:
+    """LoRA trains no head; and a graph that is kept gives the same gradient twice."""
+    hidden, head, targets = _inputs()
+    logprobs, entropy = logprobs_and_entropy(hidden, head.detach(), targets)
+    loss = (logprobs + entropy).sum()
+    first = torch.autograd.grad(loss, hidden, retain_graph=True)[0].clone()
+    torch.testing.assert_close(torch.autograd.grad(loss, hidden)[0], first)
+
+
+def test_autocast_rounds_the_products_and_nothing_else() -> None:
+    hidden, head, targets = _inputs(torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logprobs, entropy = logprobs_and_entropy(hidden, head, targets, 0.6)
+        (logprobs + entropy).sum().backward()
+    plain = torch.distributions.Categorical(logits=(hidden.bfloat16() @ head.bfloat16().T).float() / 0.6)
+    torch.testing.assert_close(logprobs, plain.log_prob(targets))
+    assert hidden.grad is not None and hidden.grad.dtype == torch.float32  # noqa: PT018
+    expected = torch.autograd.grad((plain.log_prob(targets) + plain.entropy()).sum(), hidden)[0]
+    torch.testing.assert_close(hidden.grad, expected, atol=0.1, rtol=0.02)
 
 
 def test_half_precision_hidden_states_are_scored_in_float32() -> None:
