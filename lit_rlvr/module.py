@@ -151,7 +151,7 @@ class RLVRModule(LightningModule):
         rollouts, update = experience.rollouts, self.update_config
 
         def scored(forward: Callable[[MicroBatch], Tensor], model: Body | WithoutAdapter) -> Tensor:
-            return score(forward, model.shares_prompt, rollouts, update.micro_batch_tokens, self.parallel)
+            return score(forward, model.packs, rollouts, update.micro_batch_tokens, self.parallel)
 
         def logprobs(model: Policy | WithoutAdapter) -> Tensor:
             return scored(lambda batch: model(batch, self.sampling.temperature)[0], model)

@@ -6,9 +6,9 @@ import torch
 import torch.distributed as dist
 from lightning import Callback, LightningModule, Trainer
 
+from lit_rlvr.models.fresh import fresh_module
 from lit_rlvr.models.weights import fingerprint, named_weights
 from lit_rlvr.module import RLVRModule
-from lit_rlvr.rollout.decoder import fresh_module
 from lit_rlvr.rollout.engine import Sampling
 
 

@@ -17,36 +17,35 @@ cost more than computing the prompt once saves."""
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Responses laid out for one forward pass. Padding stands on the right only, where a causal model never looks.
+    """Responses laid out for one forward pass: one row of S tokens, nothing padded.
 
     Attributes:
-        prefix: [1, P - 1] int64, the prompt that all responses share, less its last token; None where prompts differ,
-            or where the prompt has one token.
-        inputs: [B, L] int64. With a shared prompt: its last token, then the response less its last token. Otherwise: the
-            whole prompt, then the response less its last token. Padded with 0.
-        select: [T] int64, positions in the flattened [B * L] whose hidden state predicts a response token.
+        ids: [S] int64: the prompt that all responses share, if they do, then a sequence for each response: the response
+            less its last token, behind a prompt of its own if none is shared.
+        prefix: tokens of the shared prompt; 0 where prompts differ.
+        lengths: tokens of each sequence.
+        select: [T] int64, positions in the row whose hidden state predicts a response token.
         targets: [T] int64, the response tokens.
         tokens: [T] int64, where these tokens stand in the rollouts' flat tensors.
-        responses: how many of them there are; 0 in a micro-batch that only keeps ranks in step.
     """
 
-    prefix: Tensor | None
-    inputs: Tensor
+    ids: Tensor
+    prefix: int
+    lengths: tuple[int, ...]
     select: Tensor
     targets: Tensor
     tokens: Tensor
-    responses: int
+
+    @property
+    def responses(self) -> int:
+        """How many of them there are."""
+        return len(self.lengths)
 
     def to(self, device: torch.device) -> "MicroBatch":
         """The same micro-batch on another device."""
-        return MicroBatch(
-            self.prefix if self.prefix is None else self.prefix.to(device),
-            self.inputs.to(device),
-            self.select.to(device),
-            self.targets.to(device),
-            self.tokens.to(device),
-            self.responses,
-        )
+        moved = (tensor.to(device) for tensor in (self.ids, self.select, self.targets, self.tokens))
+        ids, select, targets, tokens = moved
+        return MicroBatch(ids, self.prefix, self.lengths, select, targets, tokens)
 
 
 def mini_batches(responses: int, updates: int) -> list[list[int]]:
@@ -55,10 +54,11 @@ def mini_batches(responses: int, updates: int) -> list[list[int]]:
 
 
 def micro_batches(rollouts: Rollouts, chosen: list[int], budget: int, share_prompt: bool = True) -> list[list[int]]:
-    """Cut responses into micro-batches whose padded size is at most ``budget`` tokens.
+    """Cut responses into micro-batches of at most ``budget`` tokens.
 
-    Responses are sorted by length, longest first, so that little is padded and a batch that does not fit shows at once.
-    Responses to a prompt with many of them stand together and pay for the prompt once; the rest are mixed.
+    Responses are sorted by length, longest first, so that a batch that does not fit shows at once, and attention has
+    sequences of similar length before it. Responses to a prompt with many of them stand together and pay for the prompt
+    once; the rest are mixed.
 
     Args:
         rollouts: the responses.
@@ -76,7 +76,7 @@ def micro_batches(rollouts: Rollouts, chosen: list[int], budget: int, share_prom
     mixed: list[int] = []
     for same in by_problem.values():
         if share_prompt and (len(same) >= MIN_SHARED or len(by_problem) == 1):
-            batches += _cut(rollouts, same, budget, share=is_shared(rollouts, same))
+            batches += _cut(rollouts, same, budget, share=True)
         else:
             mixed += same
     return batches + _cut(rollouts, mixed, budget, share=False)
@@ -85,40 +85,36 @@ def micro_batches(rollouts: Rollouts, chosen: list[int], budget: int, share_prom
 def _cut(rollouts: Rollouts, chosen: list[int], budget: int, share: bool) -> list[list[int]]:
     lengths = rollouts.lengths.tolist()
     prompt = [len(rollouts.prompts[row]) for row in rollouts.rows.tolist()]
-    width = {i: lengths[i] if share else lengths[i] + prompt[i] for i in chosen}
-    once = prompt[chosen[0]] if share else 0
+    size = {i: lengths[i] + (0 if share else prompt[i]) for i in chosen}
+    empty = prompt[chosen[0]] if share else 0
     batches: list[list[int]] = []
-    widest = 0  # of the batch being filled: sorted by width, so its first
-    for i in sorted(chosen, key=lambda i: (-width[i], i)):
-        if not batches or widest * (len(batches[-1]) + 1) + once > budget:
+    filled = 0
+    for i in sorted(chosen, key=lambda i: (-size[i], i)):
+        if not batches or filled + size[i] > budget:
             batches.append([])
-            widest = width[i]
+            filled = empty
         batches[-1].append(i)
+        filled += size[i]
     return batches
-
-
-def is_shared(rollouts: Rollouts, chosen: list[int]) -> bool:
-    """Whether all the chosen responses answer one and the same prompt, longer than one token."""
-    problem = rollouts.problems[chosen]
-    return bool((problem == problem[0]).all()) and len(rollouts.prompts[int(problem[0])]) > 1
 
 
 def lay_out(rollouts: Rollouts, chosen: list[int], share_prompt: bool = True) -> MicroBatch:
     """One micro-batch of the chosen responses; see ``MicroBatch`` for the layout."""
     lengths = rollouts.lengths.tolist()
     ends = rollouts.lengths.cumsum(0).tolist()
-    share = share_prompt and is_shared(rollouts, chosen)
-    sequences, selects, tokens, width = [], [], [], 0
+    problem = rollouts.problems[chosen]
+    share = share_prompt and bool((problem == problem[0]).all())
+    shared = torch.tensor(rollouts.prompts[int(rollouts.rows[chosen[0]])] if share else (), dtype=torch.int64)
+    row, selects, tokens, sizes, place = [shared], [], [], [], len(shared)
     for i in chosen:
         span = torch.arange(ends[i] - lengths[i], ends[i])
-        prompt = rollouts.prompts[int(rollouts.rows[i])]
-        context = prompt[-1:] if share else prompt
-        sequences.append(torch.cat([torch.tensor(context), rollouts.tokens[span[:-1]]]))
-        selects.append(torch.arange(len(context) - 1, len(context) - 1 + lengths[i]))
+        own = torch.tensor(() if share else rollouts.prompts[int(rollouts.rows[i])], dtype=torch.int64)
+        row += [own, rollouts.tokens[span[:-1]]]
+        sizes.append(len(own) + lengths[i] - 1)
+        predicting = torch.arange(place + len(own) - 1, place + sizes[-1])
+        predicting[0] = len(shared) - 1 if share else predicting[0]  # the prompt's last token predicts all first ones
+        selects.append(predicting)
         tokens.append(span)
-        width = max(width, len(sequences[-1]))
-    inputs = torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True)
-    select = torch.cat([row * width + positions for row, positions in enumerate(selects)])
+        place += sizes[-1]
     flat = torch.cat(tokens)
-    prefix = torch.tensor([rollouts.prompts[int(rollouts.rows[chosen[0]])][:-1]]) if share else None
-    return MicroBatch(prefix, inputs, select, rollouts.tokens[flat], flat, len(chosen))
+    return MicroBatch(torch.cat(row), len(shared), tuple(sizes), torch.cat(selects), rollouts.tokens[flat], flat)

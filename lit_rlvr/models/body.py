@@ -3,10 +3,36 @@
 From: `algorithms/packing.py` (the layout). To: `models/policy.py`, `models/critic.py`.
 """
 
+import warnings
+from dataclasses import dataclass, field
+
+import torch
 from torch import Tensor, nn
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from lit_rlvr.algorithms.packing import MicroBatch
+from lit_rlvr.models.fresh import SMALL_VOCABULARY, two_layers
+from lit_rlvr.models.packed_attention import PACKED, Layout, NotPackableError
+
+PACKING_TOLERANCE = 1e-5
+"""Packed and plain forward are the same sums in another order: in float32 that leaves about 1e-6 of values near 1."""
+
+_packs: dict[str, str | None] = {}  # configuration -> why not
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What a frozen model has computed of a prompt.
+
+    Attributes:
+        prompt: its P token ids.
+        states: [P, H] last hidden states.
+        memory: attention layer's number -> keys and values of the prompt.
+    """
+
+    prompt: tuple[int, ...]
+    states: Tensor
+    memory: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
 
 class Body(nn.Module):
@@ -17,7 +43,8 @@ class Body(nn.Module):
         checkpointing: recompute each layer's activations in the backward pass instead of keeping them.
 
     Attributes:
-        shares_prompt: whether the prompt of a micro-batch is computed once for all its responses.
+        packs: whether micro-batches go through in one row, with a shared prompt computed once for all its responses.
+            Otherwise they are padded: slower, and right for every architecture.
     """
 
     def __init__(self, model: PreTrainedModel, checkpointing: bool = False) -> None:
@@ -26,21 +53,109 @@ class Body(nn.Module):
             enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
             enable({"use_reentrant": False})
         self.model = model
-        # A layer that is recomputed cannot keep the keys and values of a shared prompt.
-        self.shares_prompt = not checkpointing
+        reason = why_not_packed(model.config)
+        self.packs = reason is None
+        if reason is None:
+            model.set_attn_implementation(PACKED)
+        else:
+            warnings.warn(f"Log-probs use the general, slower forward pass: {reason}.", stacklevel=2)
+        self._remembered: Remembered | None = None
 
     def hidden(self, batch: MicroBatch) -> Tensor:
-        """[T, H] hidden states that stand before each of the micro-batch's T response tokens.
+        """[T, H] hidden states that stand before each of the micro-batch's T response tokens."""
+        window = getattr(self.model.config.get_text_config(), "sliding_window", None)
+        if not self.packs or (window is not None and window < batch.prefix + max(batch.lengths)):
+            return padded_states(self.model, batch)[batch.select]
+        if batch.prefix == 0 or torch.is_grad_enabled() or any(p.requires_grad for p in self.parameters()):
+            return packed_states(self.model, batch)[batch.select]
+        # A frozen model says the same of a prompt for the whole run.
+        prompt = tuple(batch.ids[: batch.prefix].tolist())
+        if self._remembered is None or self._remembered.prompt != prompt:
+            memory: dict[int, tuple[Tensor, Tensor]] = {}
+            states = packed_states(self.model, batch, memory)
+            kept = {number: (key.clone(), value.clone()) for number, (key, value) in memory.items()}
+            self._remembered = Remembered(prompt, states[: batch.prefix].clone(), kept)
+            return states[batch.select]
+        if sum(batch.lengths) == 0:
+            return self._remembered.states[batch.select]
+        states = packed_states(self.model, batch, self._remembered.memory)
+        return torch.cat((self._remembered.states, states))[batch.select]
 
-        A shared prompt is computed once, with gradient, and expanded to every response.
-        """
-        body = self.model.base_model
-        if batch.prefix is None:
-            # Padding is on the right, where causal attention never looks: no mask is needed, and none is built.
-            states = body(input_ids=batch.inputs, use_cache=False).last_hidden_state
-        else:
-            cache = DynamicCache(config=self.model.config)
-            body(input_ids=batch.prefix, past_key_values=cache, use_cache=True)
-            cache.batch_repeat_interleave(batch.inputs.shape[0])
-            states = body(input_ids=batch.inputs, past_key_values=cache, use_cache=True).last_hidden_state
-        return states.flatten(0, 1)[batch.select]
+
+def packed_states(
+    model: PreTrainedModel, batch: MicroBatch, memory: dict[int, tuple[Tensor, Tensor]] | None = None
+) -> Tensor:
+    """[S, H] last hidden states of the row.
+
+    Args:
+        model: whose attention is ``PACKED``.
+        batch: the row.
+        memory: keys and values of the prefix, by layer: used where they are there (the states are then [S - prefix, H],
+            those of the sequences), filled where it is empty.
+    """
+    known = bool(memory)
+    remembered = {} if memory is None else memory
+    layout = Layout(batch.prefix, batch.lengths, remembered, remembers=memory is not None and not known)
+    device = batch.ids.device
+    behind = [torch.arange(batch.prefix, batch.prefix + length, device=device) for length in batch.lengths]
+    positions = torch.cat(behind if known else [torch.arange(batch.prefix, device=device), *behind])
+    ids = batch.ids[batch.prefix :] if known else batch.ids
+    # A mask of four dimensions is passed on as it is, so that none is built; the attention does not look at it.
+    unused = torch.zeros(1, 1, 1, 1, dtype=torch.bool, device=device)
+    said = model.base_model(
+        input_ids=ids[None],
+        position_ids=positions[None],
+        attention_mask=unused,
+        use_cache=False,
+        layout=layout,
+    )
+    states: Tensor = said.last_hidden_state[0]
+    return states
+
+
+def padded_states(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
+    """The same of any causal model: every sequence a row of its own behind its copy of the prefix, padded on the right.
+
+    Padding stands where causal attention never looks: no mask is needed, and none is built.
+    """
+    prefix, *sequences = batch.ids.split((batch.prefix, *batch.lengths))
+    rows = nn.utils.rnn.pad_sequence([torch.cat((prefix, sequence)) for sequence in sequences], batch_first=True)
+    states = model.base_model(input_ids=rows, use_cache=False).last_hidden_state
+    own = [row[batch.prefix : batch.prefix + length] for row, length in zip(states, batch.lengths, strict=True)]
+    return torch.cat((states[0, : batch.prefix], *own))
+
+
+def why_not_packed(config: PretrainedConfig) -> str | None:
+    """Why the packed row is not right for an architecture, or None where it is: tried on two of its layers.
+
+    Hidden states and gradients of the packed and the padded forward must agree to ``PACKING_TOLERANCE``.
+    """
+    key = config.to_json_string(use_diff=False)
+    if key not in _packs:
+        _packs[key] = _try_packing(config)
+    return _packs[key]
+
+
+def _try_packing(config: PretrainedConfig) -> str | None:
+    model = two_layers(config).requires_grad_(True)
+    generator = torch.Generator().manual_seed(2)
+    ids = torch.randint(SMALL_VOCABULARY, (5 + 4 + 1 + 3,), generator=generator)
+    batch = MicroBatch(ids, 5, (4, 1, 3), torch.empty(0), torch.empty(0), torch.empty(0))
+    with torch.autocast("cpu", enabled=False), torch.enable_grad():
+        plain = padded_states(model, batch)
+        weights = torch.randn(plain.shape, generator=generator)
+        trained = list(model.base_model.parameters())
+        expected = [plain, *torch.autograd.grad((weights * plain).sum(), trained, allow_unused=True)]
+        try:
+            model.set_attn_implementation(PACKED)
+            packed = packed_states(model, batch)
+        except (NotPackableError, ValueError, TypeError, AttributeError) as error:
+            return f"for model type {config.model_type!r} {error}"
+        found = [packed, *torch.autograd.grad((weights * packed).sum(), trained, allow_unused=True)]
+    worst = 0.0
+    for a, b in zip(found, expected, strict=True):
+        if a is not None and b is not None:
+            worst = max(worst, ((a - b).abs().max() / b.abs().max().clamp(min=1)).item())
+    if not worst <= PACKING_TOLERANCE:
+        return f"the packed one differs from it by {worst:.1e} for model type {config.model_type!r}"
+    return None

@@ -144,9 +144,9 @@ class WithoutAdapter:
         self._policy = policy
 
     @property
-    def shares_prompt(self) -> bool:
+    def packs(self) -> bool:
         """As the policy does."""
-        return self._policy.shares_prompt
+        return self._policy.packs
 
     @torch.no_grad()
     def __call__(self, batch: MicroBatch, temperature: float) -> tuple[Tensor, Tensor]:

@@ -4,13 +4,12 @@ A decoder owns an inference copy of the weights and a key-value cache of the res
 drives it: ``begin`` with some prompts, then ``step`` and ``keep`` until all responses have ended, then ``end``.
 """
 
-import copy
 from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 
 class UnsupportedArchitectureError(Exception):
@@ -59,11 +58,3 @@ def left_padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple
     positions = (columns - starts[:, None]).clamp_(min=0)
     real = columns >= starts[:, None] if bool((starts > 0).any()) else None
     return ids.to(device), None if real is None else real.to(device), positions.to(device)
-
-
-def fresh_module(config: PretrainedConfig, dtype: torch.dtype, seed: int = 0) -> PreTrainedModel:
-    """A randomly initialised model of the configuration, in evaluation mode, leaving the global generator alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        module = AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=dtype)
-    return module.eval().requires_grad_(False)

@@ -1,14 +1,14 @@
 """Chooses the decoder for a policy: the fast one where it is right, otherwise the general one."""
 
-import copy
 import warnings
 
 import torch
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
+from lit_rlvr.models.fresh import two_layers
 from lit_rlvr.models.weights import weight_names
-from lit_rlvr.rollout.decoder import Decoder, UnsupportedArchitectureError, fresh_module
+from lit_rlvr.rollout.decoder import Decoder, UnsupportedArchitectureError
 from lit_rlvr.rollout.llama_decoder import LlamaDecoder
 from lit_rlvr.rollout.llama_weights import check_supported, rotary_of
 from lit_rlvr.rollout.module_decoder import ModuleDecoder
@@ -46,24 +46,14 @@ def build_decoder(policy: PreTrainedModel, dtype: torch.dtype, device: torch.dev
 def _self_check(config: PretrainedConfig) -> tuple[Tensor, float]:
     """Compare the fast decoder with transformers on a two-layer float32 model; return its rotary frequencies."""
     check_supported(config)
-    small = copy.deepcopy(config)
-    small.num_hidden_layers, small.vocab_size = min(2, config.num_hidden_layers), 64
-    for special in ("pad_token_id", "bos_token_id", "eos_token_id"):
-        setattr(small, special, None)
-    if getattr(small, "layer_types", None):
-        small.layer_types = small.layer_types[: small.num_hidden_layers]
-    module = fresh_module(small, torch.float32)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        # Fresh biases are 0 and fresh norms 1, which would hide a mistake in either.
-        for parameter in module.parameters():
-            parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator))
+    module = two_layers(config)
+    small = module.config
     names = {name for name, _ in module.named_parameters()}
     cpu = torch.device("cpu")
     rotary = rotary_of(module)
     decoder = LlamaDecoder(small, names, rotary, torch.float32, cpu, small.vocab_size)
     decoder.load(module)
-    tokens = torch.randint(small.vocab_size, (2, 9), generator=generator)
+    tokens = torch.randint(small.vocab_size, (2, 9), generator=torch.Generator().manual_seed(1))
     with torch.inference_mode(), torch.autocast("cpu", enabled=False):
         expected = module(tokens, use_cache=False).logits.log_softmax(-1)
         # Two prompts of unequal length, so that padding and positions are looked at too.

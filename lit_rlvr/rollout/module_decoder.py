@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
 
+from lit_rlvr.models.fresh import fresh_module
 from lit_rlvr.models.weights import named_weights
-from lit_rlvr.rollout.decoder import fresh_module, left_padded
+from lit_rlvr.rollout.decoder import left_padded
 
 
 class ModuleDecoder:

@@ -53,10 +53,6 @@ def shard(model: Body, mesh: DeviceMesh, precision: str) -> None:
         rule = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
     else:
         rule = MixedPrecisionPolicy()
-    if any(p.requires_grad for p in model.parameters()):
-        # The gradient of a shared prompt comes in through the keys and values, past the hook on a layer's output that
-        # gathers its weights for the backward pass.
-        model.shares_prompt = False
     for layer in _layers(model):
         fully_shard(layer, mesh=mesh, mp_policy=rule)
     fully_shard(model, mesh=mesh, mp_policy=rule)

@@ -112,7 +112,7 @@ class Tripwire:
         policy.eval()  # engines know no dropout
         scored = score(
             lambda batch: policy(batch, sampling.temperature)[0],
-            policy.shares_prompt,
+            policy.packs,
             drawn,
             len(drawn) * (len(prompt) + length),
             parallel,

@@ -150,7 +150,7 @@ def update(
         backward: ``LightningModule.manual_backward``, so that precision and strategy have their say.
     """
     rollouts, policy, critic = experience.rollouts, learners.policy, learners.critic
-    share_prompt = policy.shares_prompt
+    share_prompt = policy.packs
     scored = torch.zeros(len(rollouts.tokens))
     sums: dict[str, float] = {}
     norms: list[list[float]] = []

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from lit_rlvr.algorithms.packing import MIN_SHARED, lay_out, micro_batches, mini_batches
-from lit_rlvr.experience import Rollouts
 from tests.builders import rollouts_of
 
 
@@ -26,33 +25,36 @@ def test_micro_batches_are_a_partition_within_budget(budget: int, share: bool, p
     assert sorted(i for batch in batches for i in batch) == chosen
     for batch in batches:
         laid = lay_out(rollouts, batch, share)
-        size = laid.inputs.numel() + (0 if laid.prefix is None else laid.prefix.numel())
-        assert size <= budget or len(batch) == 1
+        assert laid.ids.numel() <= budget or len(batch) == 1
 
 
-def test_sorting_by_length_pads_little() -> None:
+def test_nothing_is_padded_and_neighbours_are_of_similar_length() -> None:
     rollouts = rollouts_of([(1, 2, 3)], [[5] * n for n in (1, 16) * 8], n=16)
     batches = micro_batches(rollouts, list(range(16)), 8 * 16 + 3)
-    padding = sum(lay_out(rollouts, b).inputs.numel() for b in batches) - int(rollouts.lengths.sum())
-    assert padding == 0
+    rows = [lay_out(rollouts, batch) for batch in batches]
+    # The prompt once in each, and of every response all but its last token.
+    assert sum(row.ids.numel() for row in rows) == 3 * len(batches) + int(rollouts.lengths.sum()) - 16
+    assert [set(row.lengths) for row in rows] == [{15}, {0}]
 
 
 def test_shared_prompt_layout() -> None:
-    rollouts = rollouts_of([(7, 8, 9)], [[1, 2, 3], [4]], n=2)
-    batch = lay_out(rollouts, [0, 1])
-    assert batch.prefix is not None
-    assert batch.prefix.tolist() == [[7, 8]]
-    assert batch.inputs.tolist() == [[9, 1, 2], [9, 0, 0]]
-    assert batch.select.tolist() == [0, 1, 2, 3]
-    assert batch.targets.tolist() == [1, 2, 3, 4]
+    rollouts = rollouts_of([(7, 8, 9)], [[1, 2, 3], [4], [5, 6]], n=3)
+    batch = lay_out(rollouts, [0, 1, 2])
+    assert batch.prefix == 3
+    assert batch.ids.tolist() == [7, 8, 9, 1, 2, 5]
+    assert batch.lengths == (2, 0, 1)
+    assert batch.select.tolist() == [2, 3, 4, 2, 2, 5]  # the 9 predicts the first token of each
+    assert batch.targets.tolist() == [1, 2, 3, 4, 5, 6]
+    assert batch.responses == 3
 
 
 def test_layout_of_different_prompts() -> None:
     rollouts = rollouts_of([(7, 8), (9,)], [[1, 2], [3]], n=1)
     batch = lay_out(rollouts, [1, 0])
-    assert batch.prefix is None
-    assert batch.inputs.tolist() == [[9, 0, 0], [7, 8, 1]]
-    assert batch.select.tolist() == [0, 4, 5]
+    assert batch.prefix == 0
+    assert batch.ids.tolist() == [9, 7, 8, 1]
+    assert batch.lengths == (1, 3)
+    assert batch.select.tolist() == [0, 2, 3]
     assert batch.targets.tolist() == [3, 1, 2]
     assert batch.tokens.tolist() == [2, 0, 1]
 
@@ -62,13 +64,11 @@ def test_many_responses_to_each_of_two_prompts_share_them() -> None:
     rollouts = rollouts_of([(1, 2, 3), (4, 5, 6)], [[5, 5]] * (2 * n), n=n)
     batches = micro_batches(rollouts, list(range(2 * n)), 10_000)
     assert len(batches) == 2
-    assert all(lay_out(rollouts, batch).prefix is not None for batch in batches)
+    assert all(lay_out(rollouts, batch).prefix == 3 for batch in batches)
 
 
-def test_single_token_prompt_has_no_prefix() -> None:
-    rollouts = rollouts_of([(7,)], [[1, 2], [3]], n=2)
+def test_one_token_responses_to_a_one_token_prompt() -> None:
+    rollouts = rollouts_of([(7,)], [[1], [3]], n=2)
     batch = lay_out(rollouts, [0, 1])
-    assert batch.prefix is None
-    assert isinstance(rollouts, Rollouts)
-    assert batch.inputs.tolist() == [[7, 1], [7, 0]]
-    assert torch.equal(batch.targets, torch.tensor([1, 2, 3]))
+    assert (batch.ids.tolist(), batch.lengths, batch.select.tolist()) == ([7], (0, 0), [0, 0])
+    assert torch.equal(batch.targets, torch.tensor([1, 3]))

@@ -124,7 +124,7 @@ def test_off_it_is_the_base(architecture: str) -> None:
     reference = WithoutAdapter(policy)
     trained = [parameter.requires_grad for parameter in policy.parameters()]
     with torch.enable_grad():
-        logprobs, entropy = reference(_batch(reference.shares_prompt), 0.7)
+        logprobs, entropy = reference(_batch(reference.packs), 0.7)
     assert torch.equal(logprobs, _logprobs(_plain(architecture).eval()))
     assert not logprobs.requires_grad
     assert not entropy.requires_grad
@@ -150,7 +150,7 @@ def test_gradients_are_those_of_the_sum(checkpointing: bool) -> None:
     plain.load_state_dict(dict(named_weights(model)), strict=False)
     for one in (model, plain):
         policy = Policy(one, 48, checkpointing).train()
-        logprobs, _ = policy(_batch(policy.shares_prompt), 1.0)
+        logprobs, _ = policy(_batch(policy.packs), 1.0)
         (torch.linspace(-1, 1, len(logprobs)) * logprobs).sum().backward()
     scale = ALPHA / RANK
     for name, layer in plain.named_modules():

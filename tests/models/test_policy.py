@@ -33,7 +33,7 @@ def test_equals_a_plain_forward_with_gradient(architecture: str, prompts: list[t
     policy = Policy(random_model(architecture, dtype=torch.float64), vocabulary=44)
     rollouts = rollouts_of(prompts, RESPONSES, n=4 // len(prompts))
     batch = lay_out(rollouts, [2, 0, 3, 1], share)
-    assert (batch.prefix is not None) == (share and prompts == [PROMPT])
+    assert batch.prefix == (len(prompts[0]) if share and len(prompts) == 1 else 0)
     logprobs, entropy = policy(batch, 0.6)
     plain_logprobs, plain_entropy = (x[batch.tokens] for x in _plain(policy, rollouts, 0.6))
     # The rotary angles are float32 in transformers whatever the weights are, hence not 1e-12.
@@ -64,8 +64,8 @@ def test_gradient_checkpointing_gives_the_same_gradient() -> None:
     gradients = []
     for checkpointing in (False, True):
         policy = Policy(random_model(), vocabulary=48, checkpointing=checkpointing).train()
-        assert policy.shares_prompt is not checkpointing
-        logprobs, _ = policy(lay_out(rollouts, [0, 1, 2, 3], policy.shares_prompt), 1.0)
+        assert policy.packs
+        logprobs, _ = policy(lay_out(rollouts, [0, 1, 2, 3]), 1.0)
         gradients.append(torch.autograd.grad(logprobs.sum(), list(policy.parameters())))
     for a, b in zip(*gradients, strict=True):
         torch.testing.assert_close(a, b, atol=2e-4, rtol=1e-4)

@@ -32,7 +32,7 @@ def _experience(rewards: list[float], stopped: list[bool] | None = None, policy:
 
 
 def _score(policy: Policy, rollouts: Rollouts, temperature: float = 1.0, budget: int = 1000) -> torch.Tensor:
-    return score(lambda batch: policy(batch, temperature)[0], policy.shares_prompt, rollouts, budget, PARALLEL)
+    return score(lambda batch: policy(batch, temperature)[0], policy.packs, rollouts, budget, PARALLEL)
 
 
 def _update(

@@ -1,0 +1,33 @@
+"""Models of a configuration with random weights: copies for engines, and small ones on which a shortcut is tried first."""
+
+import copy
+
+import torch
+from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+
+SMALL_VOCABULARY = 64
+
+
+def fresh_module(config: PretrainedConfig, dtype: torch.dtype, seed: int = 0) -> PreTrainedModel:
+    """A randomly initialised model of the configuration, in evaluation mode, leaving the global generator alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=dtype)
+    return module.eval().requires_grad_(False)
+
+
+def two_layers(config: PretrainedConfig) -> PreTrainedModel:
+    """The configuration's first two layers with a vocabulary of 64 tokens, in float32 on CPU."""
+    small = copy.deepcopy(config)
+    small.num_hidden_layers, small.vocab_size = min(2, config.num_hidden_layers), SMALL_VOCABULARY
+    for special in ("pad_token_id", "bos_token_id", "eos_token_id"):
+        setattr(small, special, None)
+    if getattr(small, "layer_types", None):
+        small.layer_types = small.layer_types[: small.num_hidden_layers]
+    module = fresh_module(small, torch.float32)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        # Fresh biases are 0 and fresh norms 1, which would hide a mistake in either.
+        for parameter in module.parameters():
+            parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator))
+    return module

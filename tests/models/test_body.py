@@ -1,0 +1,106 @@
+"""The packed row against padded rows: which models take it, what a frozen one remembers, and what happens to the rest."""
+
+import warnings
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from lit_rlvr.algorithms.packing import MicroBatch, lay_out
+from lit_rlvr.models import body as module
+from lit_rlvr.models.body import Body, padded_states, why_not_packed
+from lit_rlvr.models.loading import RANDOM_SHAPE
+from tests.builders import random_model, rollouts_of
+
+PROMPT = (3, 4, 5, 6, 7)
+RESPONSES = [[8, 9, 10, 1], [11], [12, 13, 14, 15, 16, 17, 1], [9, 9]]
+
+
+def _batch(chosen: tuple[int, ...] = (2, 0, 3, 1)) -> MicroBatch:
+    return lay_out(rollouts_of([PROMPT], RESPONSES, n=4), list(chosen))
+
+
+def _config(architecture: str, **settings: object) -> AutoConfig:
+    return AutoConfig.for_model(architecture, **RANDOM_SHAPE, vocab_size=48, **settings)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("architecture", ["qwen2", "llama", "qwen3", "mistral", "gemma3_text", "olmo2", "gpt_neox"])
+def test_a_packed_row_is_right_for(architecture: str) -> None:
+    assert why_not_packed(_config(architecture)) is None
+
+
+@pytest.mark.parametrize("sizes", [(2, 0, 3, 1), (2,), (1,), (0, 0)])
+@pytest.mark.parametrize("architecture", ["qwen2", "llama"])
+def test_equals_padded_rows(architecture: str, sizes: tuple[int, ...]) -> None:
+    body, batch = Body(random_model(architecture)), _batch(sizes)
+    assert body.packs
+    torch.testing.assert_close(body.hidden(batch), padded_states(body.model, batch)[batch.select], atol=1e-5, rtol=0)
+
+
+def test_bfloat16_autocast_stays_near_float32() -> None:
+    body, batch = Body(random_model()), _batch()
+    exact = body.hidden(batch)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        coarse = body.hidden(batch)
+        padded = padded_states(body.model, batch)[batch.select]
+    assert (coarse - exact).norm() < 1.5 * (padded - exact).norm() < 0.06 * exact.norm()
+
+
+def test_attention_that_cannot_be_packed_is_padded_with_a_warning() -> None:
+    capped = AutoModelForCausalLM.from_config(_config("gemma2"))
+    with pytest.warns(
+        UserWarning, match="general, slower forward pass: for model type 'gemma2' its attention has softcap"
+    ):
+        body = Body(capped)
+    assert not body.packs
+    assert body.hidden(_batch()).shape == (14, 64)
+
+
+def test_a_wrong_packed_row_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = module.packed_states
+    monkeypatch.setattr(module, "packed_states", lambda model, batch: right(model, batch).roll(1, 0))
+    monkeypatch.setattr(module, "_packs", {})
+    assert "the packed one differs from it by" in str(why_not_packed(_config("qwen2")))
+
+
+def test_a_window_shorter_than_a_sequence_is_kept_to() -> None:
+    model = AutoModelForCausalLM.from_config(_config("mistral", sliding_window=10))
+    body, long, short = Body(model), _batch((2,)), _batch((3,))
+    assert body.packs
+    for batch in (long, short):
+        expected = model.base_model(batch.ids[None], use_cache=False).last_hidden_state[0]
+        torch.testing.assert_close(body.hidden(batch), expected[batch.select], atol=1e-5, rtol=0)
+
+
+def test_a_frozen_model_computes_a_prompt_once() -> None:
+    body = Body(random_model()).requires_grad_(False)
+    computed: list[int] = []
+    body.model.get_input_embeddings().register_forward_hook(lambda m, i, out: computed.append(out.shape[1]))
+    for chosen in ((2, 0), (3,), (1,), (2, 0, 3, 1)):
+        batch = _batch(chosen)
+        with torch.no_grad():
+            states = body.hidden(batch)
+            torch.testing.assert_close(states, padded_states(body.model, batch)[batch.select], atol=1e-5, rtol=0)
+    packed = [n for n in computed if n in (14, 1, 10)]
+    assert packed == [14, 1, 10]  # 5 + 6 + 3; nothing but the sequences from then on, and nothing at all for (1,)
+    other = lay_out(rollouts_of([(9, 8)], RESPONSES, n=4), [0])
+    torch.testing.assert_close(body.hidden(other), padded_states(body.model, other)[other.select], atol=1e-5, rtol=0)
+
+
+def test_a_model_in_training_remembers_nothing() -> None:
+    body, batch = Body(random_model()), _batch()
+    with torch.no_grad():
+        before = body.hidden(batch)
+        for parameter in body.parameters():
+            parameter.mul_(1.5)
+        assert not torch.allclose(body.hidden(batch), before, atol=1e-3)
+
+
+def test_without_a_layout_the_model_is_the_plain_one() -> None:
+    model = random_model()
+    ids, mask = torch.tensor([[0, 0, 3, 4], [5, 6, 7, 8]]), torch.tensor([[0, 0, 1, 1], [1, 1, 1, 1]])
+    expected = model(ids, attention_mask=mask).logits
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Body(model)
+    torch.testing.assert_close(model(ids, attention_mask=mask).logits[:, 2:], expected[:, 2:])
