@@ -41,10 +41,12 @@ class LlamaDecoder:
     """
 
     keeps_cheaply = True
-    # The responses in flight: caches [rows, key heads, columns, head_dim] per layer; where prompts are padded, each
-    # row's position and which columns are real.
+    # The responses in flight: caches [rows, key heads, columns, head_dim] per layer, behind those of what all prompts begin
+    # with, [key heads, shared, head_dim] once for all rows; where prompts are padded, each row's position and which columns
+    # are real.
     _keys: list[Tensor]
     _values: list[Tensor]
+    _common: list[tuple[Tensor, Tensor]]
     _positions: Tensor | None
     _real: Tensor | None
 
@@ -77,10 +79,10 @@ class LlamaDecoder:
 
     def begin(self, prompts: Sequence[Sequence[int]], counts: Sequence[int], max_tokens: int) -> Tensor:
         """See ``Decoder.begin``."""
-        shared = _shared_tokens(prompts)
+        self._shared = shared = _shared_tokens(prompts)
         ids, real, positions = left_padded([prompt[shared:] for prompt in prompts], self._device)
         positions = positions + shared
-        width, rows = shared + ids.shape[1], sum(counts)
+        width, rows = ids.shape[1], sum(counts)
         self._used, self._live, self._limit = width, rows, width + max_tokens
         self._positions = None
         self._real = None
@@ -88,31 +90,33 @@ class LlamaDecoder:
         if real is not None:
             self._positions = positions[:, -1].repeat_interleave(per_row)
             self._real = torch.ones(rows, self._limit, dtype=torch.bool, device=self._device)
-            self._real[:, shared:width] = real.repeat_interleave(per_row, dim=0)
+            self._real[:, :width] = real.repeat_interleave(per_row, dim=0)
         columns = min(self._limit, width + FIRST_COLUMNS)
         shape = (rows, self._key_heads, columns, self._head_dim)
         self._keys = [self._empty(*shape) for _ in self._weights.layers]
         self._values = [self._empty(*shape) for _ in self._weights.layers]
-        self._grow_table(self._limit)
+        self._grow_table(shared + self._limit)
+        self._common = []
         if shared:
             beginning = torch.tensor([prompts[0][:shared]], device=self._device)
-            places = torch.arange(shared, device=self._device)[None]
-            self._prefill(beginning, None, places, slice(0, rows), per_row.sum()[None], 0)
-        logits, row, per_forward = [], 0, max(1, PREFILL_TOKENS // width)
+            logits = self._prefill(beginning, None, torch.arange(shared, device=self._device)[None], None, per_row)
+            if width == 0:
+                return logits
+        parts, row, per_forward = [], 0, max(1, PREFILL_TOKENS // (shared + width))
         for first in range(0, len(prompts), per_forward):
             part = slice(first, first + per_forward)
             end = row + sum(counts[part])
             mask = None if real is None else real[part]
-            logits.append(self._prefill(ids[part], mask, positions[part], slice(row, end), per_row[part], shared))
+            parts.append(self._prefill(ids[part], mask, positions[part], slice(row, end), per_row[part]))
             row = end
-        return torch.cat(logits)
+        return torch.cat(parts)
 
     def _prefill(
-        self, ids: Tensor, real: Tensor | None, positions: Tensor, rows: slice, counts: Tensor, shared: int
+        self, ids: Tensor, real: Tensor | None, positions: Tensor, rows: slice | None, counts: Tensor
     ) -> Tensor:
-        """Logits after each prompt; the first ``shared`` columns of all rows' caches are filled, and the same in all."""
+        """Logits after each prompt. Its keys and values go to the caches of ``rows``, or, without any, are the common ones."""
         prompts, width = ids.shape
-        here = slice(shared, shared + width)
+        shared = 0 if rows is None else self._shared
         hidden = F.embedding(ids, self._weights.embedding)
         cos, sin = (table[positions][:, :, None] for table in self._table)
         mask = None
@@ -122,13 +126,16 @@ class LlamaDecoder:
             mask = mask.expand(prompts, 1, -1, -1).clone()  # type: ignore[union-attr]
             # Padding looks at itself, for a softmax over nothing is not a number.
             mask[..., shared:] &= real[:, None, None] | torch.eye(width, dtype=torch.bool, device=ids.device)
-        for layer, keys, values in zip(self._weights.layers, self._keys, self._values, strict=True):
+        for number, layer in enumerate(self._weights.layers):
             query, key, value = self._qkv(layer, hidden, cos, sin)
             query, key, value = (tensor.transpose(1, 2) for tensor in (query, key, value))
-            keys[rows, :, here] = key.repeat_interleave(counts, dim=0)
-            values[rows, :, here] = value.repeat_interleave(counts, dim=0)
+            if rows is None:
+                self._common.append((key[0], value[0]))
+            else:
+                self._keys[number][rows, :, :width] = key.repeat_interleave(counts, dim=0)
+                self._values[number][rows, :, :width] = value.repeat_interleave(counts, dim=0)
             if shared:
-                before = (cache[:1, :, :shared].expand(prompts, -1, -1, -1) for cache in (keys, values))
+                before = (common.expand(prompts, -1, -1, -1) for common in self._common[number])
                 key, value = (torch.cat(both, dim=2) for both in zip(before, (key, value), strict=True))
             mixed = F.scaled_dot_product_attention(
                 query,
@@ -149,25 +156,22 @@ class LlamaDecoder:
         self._used += 1
         mask = None
         if self._positions is None:
-            cos, sin = self._table[0][column], self._table[1][column]
+            cos, sin = (table[self._shared + column] for table in self._table)
         else:
             assert self._real is not None
             self._positions += 1
             cos, sin = (table[self._positions][:, None] for table in self._table)
             mask = self._real[:rows, None, None, : self._used]
         hidden = F.embedding(tokens, self._weights.embedding)
-        for layer, keys, values in zip(self._weights.layers, self._keys, self._values, strict=True):
+        for number, layer in enumerate(self._weights.layers):
             query, key, value = self._qkv(layer, hidden, cos, sin)
-            keys[:rows, :, column] = key
-            values[:rows, :, column] = value
+            self._keys[number][:rows, :, column] = key
+            self._values[number][:rows, :, column] = value
             # The query heads that share a key head stand where a sequence's queries would: no copy of the keys.
-            mixed = F.scaled_dot_product_attention(
-                query.view(rows, self._key_heads, self._groups, self._head_dim),
-                keys[:rows, :, : self._used],
-                values[:rows, :, : self._used],
-                attn_mask=mask,
-                scale=self._scale,
-            )
+            query = query.view(rows, self._key_heads, self._groups, self._head_dim)
+            keys, values = (cache[number][:rows, :, : self._used] for cache in (self._keys, self._values))
+            common = self._common[number] if self._shared else None
+            mixed = attend(query, keys, values, mask, common, self._scale)
             hidden = self._rest(layer, hidden, mixed.reshape(rows, -1))
         return self._logits(hidden)
 
@@ -188,14 +192,14 @@ class LlamaDecoder:
 
     def end(self) -> None:
         """See ``Decoder.end``."""
-        self._keys, self._values = [], []
+        self._keys, self._values, self._common, self._shared = [], [], [], 0
         self._positions = self._real = None
         self._used = self._live = self._limit = 0
 
     def _qkv(self, layer: Layer, hidden: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries, rotated keys and values: [..., heads, head_dim] each."""
         normed = F.rms_norm(hidden, self._norm_shape, layer.input_norm, self._eps)
-        fused = F.linear(normed, layer.qkv, layer.qkv_bias).unflatten(-1, (-1, self._head_dim))
+        fused = layer.qkv(normed).unflatten(-1, (-1, self._head_dim))
         both, value = fused.tensor_split((self._heads + self._key_heads,), dim=-2)
         if layer.query_norm is not None and layer.key_norm is not None:
             query, key = both.tensor_split((self._heads,), dim=-2)
@@ -209,13 +213,13 @@ class LlamaDecoder:
 
     def _rest(self, layer: Layer, hidden: Tensor, mixed: Tensor) -> Tensor:
         """Output projection, residual, feed-forward block, residual."""
-        hidden = hidden + F.linear(mixed, layer.out, layer.out_bias)
+        hidden = hidden + layer.out(mixed)
         normed = F.rms_norm(hidden, self._norm_shape, layer.post_norm, self._eps)
-        gate, up = F.linear(normed, layer.gate_up, layer.gate_up_bias).chunk(2, dim=-1)
-        return hidden + F.linear(F.silu(gate).mul_(up), layer.down, layer.down_bias)
+        gate, up = layer.gate_up(normed).chunk(2, dim=-1)
+        return hidden + layer.down(F.silu(gate).mul_(up))
 
     def _logits(self, hidden: Tensor) -> Tensor:
-        return F.linear(F.rms_norm(hidden, self._norm_shape, self._weights.final_norm, self._eps), self._weights.head)
+        return self._weights.head(F.rms_norm(hidden, self._norm_shape, self._weights.final_norm, self._eps))
 
     def _rotary_table(self, length: int) -> tuple[Tensor, Tensor]:
         """Cosines and signed sines, [length, head_dim] each: x rotates to x * cos + swap_halves(x) * sin."""
@@ -236,10 +240,47 @@ class LlamaDecoder:
                 caches[index] = wider
 
 
+def attend(
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    mask: Tensor | None,
+    common: tuple[Tensor, Tensor] | None,
+    scale: float,
+) -> Tensor:
+    """Attention of one token per row over the row's own columns and over columns that all rows have in common.
+
+    Those in common are read once for all rows, as one product with all their queries.
+
+    Args:
+        query: [B, key heads, group, D].
+        keys: [B, key heads, U, D].
+        values: like ``keys``.
+        mask: [B, 1, 1, U] bool, which of a row's columns are real, or None for all.
+        common: keys and values, [key heads, S, D] each, or None for none.
+        scale: of the scores.
+
+    Returns:
+        [B, key heads, group, D].
+    """
+    if common is None:
+        return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scale)
+    rows, heads, group, size = query.shape
+    together = query.transpose(0, 1).reshape(heads, rows * group, size)
+    shared = torch.bmm(together, common[0].mT).view(heads, rows, group, -1).transpose(0, 1)
+    own = torch.matmul(query, keys.mT)
+    if mask is not None:
+        own = own.masked_fill(~mask, float("-inf"))
+    weights = torch.softmax(torch.cat((shared, own), dim=-1).float().mul_(scale), dim=-1).to(query.dtype)
+    first, second = weights.split((shared.shape[-1], own.shape[-1]), dim=-1)
+    mixed = torch.bmm(first.transpose(0, 1).reshape(heads, rows * group, -1), common[1])
+    return mixed.view(heads, rows, group, size).transpose(0, 1) + torch.matmul(second, values)
+
+
 def _shared_tokens(prompts: Sequence[Sequence[int]]) -> int:
-    """How many tokens all prompts begin with; 0 where too few, and never a whole prompt, whose last token is computed."""
-    if len(prompts) < 2:
-        return 0
+    """How many tokens all prompts begin with: all of an only one, and otherwise 0 where too few, and never a whole prompt."""
+    if len(prompts) == 1:
+        return len(prompts[0])
     # The common beginning of the smallest and the largest is that of all.
     low, high = min(map(tuple, prompts)), max(map(tuple, prompts))
     same = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))

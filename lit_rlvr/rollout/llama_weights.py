@@ -3,7 +3,9 @@
 Products that read the same input are fused into one matrix, so that a decoding step makes fewer and larger ones.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,6 +13,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from lit_rlvr.models.weights import named_weights
 from lit_rlvr.rollout.decoder import UnsupportedArchitectureError
+from lit_rlvr.rollout.matrix import Matrix
 
 MODEL_TYPES = frozenset({"llama", "qwen2", "qwen3", "mistral"})
 # Their frequencies do not depend on the length of what is decoded, so one table serves all positions.
@@ -48,17 +51,13 @@ class Layer:
     """One layer's weights; h hidden, q query heads x d, k key heads x d, m intermediate."""
 
     input_norm: Tensor  # [h]
-    qkv: Tensor  # [q + 2k, h]
-    qkv_bias: Tensor | None
+    qkv: Matrix  # [q + 2k, h]
     query_norm: Tensor | None  # [d]
     key_norm: Tensor | None
-    out: Tensor  # [h, q]
-    out_bias: Tensor | None
+    out: Matrix  # [h, q]
     post_norm: Tensor  # [h]
-    gate_up: Tensor  # [2m, h]
-    gate_up_bias: Tensor | None
-    down: Tensor  # [h, m]
-    down_bias: Tensor | None
+    gate_up: Matrix  # [2m, h]
+    down: Matrix  # [h, m]
 
 
 class LlamaWeights:
@@ -89,64 +88,65 @@ class LlamaWeights:
         self.key_heads = getattr(config, "num_key_value_heads", None) or self.heads
         self.head_dim = getattr(config, "head_dim", None) or config.hidden_size // self.heads
         self.hidden, self._intermediate = config.hidden_size, config.intermediate_size
-        self._slots: dict[str, Tensor] = {}
-        self.embedding = self._slot("model.embed_tokens.weight", self._empty(config.vocab_size, self.hidden))
-        self.layers = [self._make_layer(f"model.layers.{i}", names) for i in range(config.num_hidden_layers)]
-        self.final_norm = self._slot("model.norm.weight", self._empty(self.hidden))
-        head = self.embedding
-        if "lm_head.weight" in names:
-            head = self._slot("lm_head.weight", self._empty(config.vocab_size, self.hidden))
-        self.head = head[:vocabulary]
+        self._names = names
+        self._slots: dict[str, list[Callable[[Tensor], object]]] = {}
+        embedding = "model.embed_tokens.weight"
+        self.embedding = self._vector(embedding, config.vocab_size, self.hidden)
+        self.layers = [self._layer(f"model.layers.{i}") for i in range(config.num_hidden_layers)]
+        self.final_norm = self._vector("model.norm.weight", self.hidden)
+        tied = "lm_head.weight" not in names
+        self.head = self._matrix(
+            {embedding if tied else "lm_head.weight": min(vocabulary, config.vocab_size)}, self.hidden
+        )
         if names != self._slots.keys():
             odd = sorted(names ^ self._slots.keys())
             raise UnsupportedArchitectureError(f"it has no place for parameter {odd[0]!r}")
 
     def load(self, policy: PreTrainedModel) -> None:
-        """Copy the policy's weights over the own ones, in place. Collective where parameters are sharded."""
+        """Copy the policy's weights over the own ones. Collective where parameters are sharded."""
         with torch.no_grad():
             for name, weight in named_weights(policy):
-                self._slots[name].copy_(weight)
+                for fill in self._slots[name]:
+                    fill(weight)
 
-    def _empty(self, *shape: int) -> Tensor:
-        return torch.empty(*shape, dtype=self._dtype, device=self._device)
-
-    def _slot(self, name: str, place: Tensor) -> Tensor:
-        self._slots[name] = place
+    def _vector(self, name: str, *shape: int) -> Tensor:
+        """Place for a parameter that is used as it is."""
+        place = torch.empty(*shape, dtype=self._dtype, device=self._device)
+        self._slots.setdefault(name, []).append(place.copy_)
         return place
 
-    def _fused(self, prefix: str, parts: dict[str, int], kind: str, columns: tuple[int, ...]) -> Tensor:
-        """One tensor of all parts' rows, with a slot for each part's own parameter."""
-        whole = self._empty(sum(parts.values()), *columns)
-        for (part, _), place in zip(parts.items(), whole.split(list(parts.values())), strict=True):
-            self._slot(f"{prefix}.{part}.{kind}", place)
-        return whole
+    def _optional(self, name: str, size: int) -> Tensor | None:
+        return self._vector(name, size) if name in self._names else None
 
-    def _make_layer(self, prefix: str, names: set[str]) -> Layer:
+    def _matrix(self, parts: dict[str, int], columns: int) -> Matrix:
+        """Place for the parameters of a fused product, and for their biases if they have any."""
+        bias = None
+        biases = {name.removesuffix("weight") + "bias": rows for name, rows in parts.items()}
+        if next(iter(biases)) in self._names:
+            bias = torch.empty(sum(parts.values()), dtype=self._dtype, device=self._device)
+            for name, place in zip(biases, bias.split(list(parts.values())), strict=True):
+                self._slots.setdefault(name, []).append(place.copy_)
+        matrix = Matrix(parts, columns, self._dtype, self._device, bias)
+        for name in parts:
+            self._slots.setdefault(name, []).append(partial(matrix.fill, name))
+        return matrix
+
+    def _layer(self, prefix: str) -> Layer:
         attention, mlp = f"{prefix}.self_attn", f"{prefix}.mlp"
         query, key = self.heads * self.head_dim, self.key_heads * self.head_dim
-        qkv, gate_up = (
-            {"q_proj": query, "k_proj": key, "v_proj": key},
-            {"gate_proj": self._intermediate, "up_proj": self._intermediate},
-        )
-
-        def optional(name: str, size: int) -> Tensor | None:
-            return self._slot(name, self._empty(size)) if name in names else None
-
-        def fused_bias(where: str, parts: dict[str, int]) -> Tensor | None:
-            biased = f"{where}.{next(iter(parts))}.bias" in names
-            return self._fused(where, parts, "bias", ()) if biased else None
-
+        qkv = {
+            f"{attention}.q_proj.weight": query,
+            f"{attention}.k_proj.weight": key,
+            f"{attention}.v_proj.weight": key,
+        }
+        gate_up = {f"{mlp}.gate_proj.weight": self._intermediate, f"{mlp}.up_proj.weight": self._intermediate}
         return Layer(
-            input_norm=self._slot(f"{prefix}.input_layernorm.weight", self._empty(self.hidden)),
-            qkv=self._fused(attention, qkv, "weight", (self.hidden,)),
-            qkv_bias=fused_bias(attention, qkv),
-            query_norm=optional(f"{attention}.q_norm.weight", self.head_dim),
-            key_norm=optional(f"{attention}.k_norm.weight", self.head_dim),
-            out=self._slot(f"{attention}.o_proj.weight", self._empty(self.hidden, query)),
-            out_bias=optional(f"{attention}.o_proj.bias", self.hidden),
-            post_norm=self._slot(f"{prefix}.post_attention_layernorm.weight", self._empty(self.hidden)),
-            gate_up=self._fused(mlp, gate_up, "weight", (self.hidden,)),
-            gate_up_bias=fused_bias(mlp, gate_up),
-            down=self._slot(f"{mlp}.down_proj.weight", self._empty(self.hidden, self._intermediate)),
-            down_bias=optional(f"{mlp}.down_proj.bias", self.hidden),
+            input_norm=self._vector(f"{prefix}.input_layernorm.weight", self.hidden),
+            qkv=self._matrix(qkv, self.hidden),
+            query_norm=self._optional(f"{attention}.q_norm.weight", self.head_dim),
+            key_norm=self._optional(f"{attention}.k_norm.weight", self.head_dim),
+            out=self._matrix({f"{attention}.o_proj.weight": self.hidden}, query),
+            post_norm=self._vector(f"{prefix}.post_attention_layernorm.weight", self.hidden),
+            gate_up=self._matrix(gate_up, self.hidden),
+            down=self._matrix({f"{mlp}.down_proj.weight": self.hidden}, self._intermediate),
         )
