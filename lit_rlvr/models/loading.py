@@ -15,6 +15,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from lit_rlvr.allocator import keep_freed_memory
 from lit_rlvr.errors import UserError, first_line
 from lit_rlvr.models.adapter_folder import base_of, is_adapter_folder, with_adapter
 from lit_rlvr.models.gguf import Located, is_gguf, locate
@@ -73,6 +74,7 @@ def load_model(
     Raises:
         UserError: if the weights are missing or damaged.
     """
+    keep_freed_memory()
     if policy.startswith(RANDOM):
         config = load_config(policy, key)
         config.vocab_size = len(tokenizer)
