@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy, Strategy, StrategyRegistry
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
@@ -25,6 +26,12 @@ class FSDP2Strategy(ModelParallelStrategy):
         # One file on rank 0, readable by any number of processes; a sharded folder is not written atomically.
         kwargs.setdefault("save_distributed_checkpoint", False)
         super().__init__(data_parallel_size=1, tensor_parallel_size=1, **kwargs)
+
+    def _configure_launcher(self) -> None:
+        # Lightning gives a launcher to the first process alone; but it is the launcher that sets the number of threads,
+        # without which every other process takes all the cores. DDP has one everywhere.
+        assert self.cluster_environment is not None
+        self._launcher = _SubprocessScriptLauncher(self.cluster_environment, self.num_processes, self.num_nodes)
 
     def setup_environment(self) -> None:
         self._data_parallel_size = self.num_nodes * self.num_processes
@@ -53,10 +60,10 @@ def shard(model: Body, mesh: DeviceMesh, precision: str) -> None:
         rule = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
     else:
         rule = MixedPrecisionPolicy()
-    if any(p.requires_grad for p in model.parameters()):
-        # The gradient of a shared prompt comes in through the keys and values, past the hook on a layer's output that
-        # gathers its weights for the backward pass.
-        model.shares_prompt = False
+    # A shared prompt is a forward pass of its own, and every pass is a collective operation: ranks whose responses answer
+    # other prompts would make another number of them. Its gradient, too, comes in through the keys and values, past the
+    # hook on a layer's output that gathers its weights for the backward pass.
+    model.shares_prompt = False
     for layer in _layers(model):
         fully_shard(layer, mesh=mesh, mp_policy=rule)
     fully_shard(model, mesh=mesh, mp_policy=rule)
