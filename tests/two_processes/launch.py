@@ -26,7 +26,8 @@ def fit_line(folder: Path, *arguments: str, processes: int = 2) -> list[str]:
     return [
         "fit", "--config", "configs/tiny.yaml", "--trainer.devices", str(processes), "--model.sampling.max_tokens", "16",
         "--model.update.updates_per_rollout", "1", "--data.rows", "4", "--data.rl_steps", "3", "--data.source", "tiny-pool",
-        "--evaluation.plans", "[]", "--evaluation.endpoint_plans", "[]",
+        "--evaluation.every_n_rl_steps", "1", "--evaluation.endpoint_plans", "[]",
+        "--evaluation.plans", '[{"benchmark": "tiny500", "limit": 9, "max_tokens": 8}]',
         "--checkpoint.every_n_rl_steps", "1", "--checkpoint.keep", "9",
         "--trainer.logger.init_args.save_dir", str(folder), *arguments,
     ]  # fmt: skip
