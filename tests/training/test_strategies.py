@@ -41,6 +41,17 @@ def test_supported(strategy: Any, precision: str | None) -> None:
     refuse_unsupported({"strategy": strategy, "precision": precision})
 
 
+def test_as_many_devices_as_torchrun_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_unsupported({"devices": 1})
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    refuse_unsupported({"devices": 2, "num_nodes": 2})
+    refuse_unsupported({"devices": "auto"})
+    for trainer in ({"devices": 1}, {"devices": "4", "num_nodes": 2}):
+        with pytest.raises(UserError, match="torchrun started 4 processes"):
+            refuse_unsupported(trainer)
+
+
 def test_fsdp2_is_registered_once() -> None:
     register()
     register()
