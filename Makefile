@@ -1,9 +1,9 @@
 # `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help install format lint test test-slow test-gpu test-vllm bench bench-verifier bench-vllm golds tiny tiny-base table package
+.PHONY: help install format lint test test-slow test-gpu test-vllm bench bench-verifier bench-processes bench-vllm golds tiny tiny-base table package
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install:  ## everything a developer needs, in the current environment
 	pip install -c constraints.txt -e ".[dev]"
@@ -41,6 +41,9 @@ bench:  ## tokens per CPU-second against transformers.generate
 
 bench-verifier:  ## CPU milliseconds per verdict, ours and plain math-verify on the same responses
 	python -m tests.benchmarks.bench_verifier
+
+bench-processes:  ## seconds per RL step on one process and on two
+	python tests/benchmarks/bench_processes.py
 
 bench-vllm: .venv-vllm/ready  ## tokens per CPU-second of the vLLM engine against the transformers engine
 	OMP_WAIT_POLICY=PASSIVE .venv-vllm/bin/python tests/benchmarks/bench_vllm.py

@@ -254,7 +254,7 @@ class RLVRModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Refuse what cannot work, before anything is loaded."""
-        rows = self.trainer.datamodule.rows // self.trainer.world_size  # type: ignore[attr-defined]
+        rows = self.trainer.datamodule.share(self.trainer.world_size)  # type: ignore[attr-defined]
         self.algorithm.check(self.sampling.n, rows)
         if rows * self.sampling.n < self.update_config.updates_per_rollout:
             raise UserError(

@@ -1,9 +1,11 @@
 """The plan of a run, worked out before any weight is loaded: what will be computed, where, and in how much memory."""
 
+import os
 from dataclasses import dataclass
 
 import torch
 from lightning import Trainer
+from lightning.fabric.utilities.distributed import _suggested_max_num_threads
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from lit_rlvr.algorithms.logprobs import CHUNK_LOGITS
@@ -60,9 +62,9 @@ def make_plan(module: RLVRModule, data: OneShotDataModule, trainer: Trainer) -> 
     config = module.model_config.get_text_config()
     parameters, trained = count_parameters(module.model_config), count_trained(module.model_config, module.lora)
     sampling, update = module.sampling, module.update_config
-    world = trainer.world_size
+    share = data.share(trainer.world_size)
     responses = data.rows * sampling.n
-    memory = estimate_memory(module, parameters, trained, data.rows // world, trainer)
+    memory = estimate_memory(module, parameters, trained, share, trainer)
     epochs = f" ({update.epochs} epochs of {update.updates_per_rollout})" if update.epochs > 1 else ""
     critic = [("critic", f"a value head on {module.critic_source}")] if module.algorithm.needs_critic else []
     lines = [
@@ -87,7 +89,7 @@ def make_plan(module: RLVRModule, data: OneShotDataModule, trainer: Trainer) -> 
         ),
         ("length", f"{data.rl_steps:,} RL steps = {data.rl_steps * update.optimizer_steps:,} optimizer steps"),
         *[("evaluation", line) for line in _evaluation_lines(trainer)],
-        ("processes", f"{world} ({_strategy(trainer)}), {data.rows // world} rows each, precision {trainer.precision}"),
+        ("processes", _processes(share, sampling.n, trainer)),
         (
             "memory",
             f"about {memory / 1e9:,.2f} GB per process at the peak (weights, gradients, moments, copies, activations)",
@@ -144,8 +146,27 @@ def _describe(thing: object) -> str:
     return f"{type(thing).__name__}({', '.join(f'{k}={v}' for k, v in settings.items())})"
 
 
-def _strategy(trainer: Trainer) -> str:
-    return type(trainer.strategy).__name__.removesuffix("Strategy")
+def _processes(rows: int, samples: int, trainer: Trainer) -> str:
+    """What each process does and holds."""
+    strategy = trainer.strategy
+    name = type(strategy).__name__.removesuffix("Strategy")
+    share = f"{_count(rows, 'row')} = {_count(rows * samples, 'response')} and {_count(_threads(trainer), 'thread')}"
+    if trainer.world_size > 1:
+        sharded = isinstance(strategy, FSDP2Strategy)
+        holds = "weights, gradients and moments sharded, the engine's copy whole" if sharded else "the whole model"
+        share = f"{share} each, {holds}"
+    return f"{trainer.world_size} ({name}), {share}, precision {trainer.precision}"
+
+
+def _threads(trainer: Trainer) -> int:
+    """CPU threads of a process: as told, or the cores shared out, as Lightning's launcher does when the run starts."""
+    if trainer.world_size == 1 or "OMP_NUM_THREADS" in os.environ:
+        return torch.get_num_threads()
+    return _suggested_max_num_threads(trainer.num_devices)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def _evaluation_lines(trainer: Trainer) -> list[str]:

@@ -1,14 +1,17 @@
 """The plan's estimates against numbers worked out by hand and against the real thing."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from lightning import Trainer
 from transformers import AutoModelForCausalLM
 
 from lit_rlvr.algorithms.grpo import GRPO
 from lit_rlvr.data.datamodule import OneShotDataModule
+from lit_rlvr.errors import UserError
 from lit_rlvr.models.loading import load_config
 from lit_rlvr.models.lora import LoRAConfig
 from lit_rlvr.module import RLVRModule
@@ -16,6 +19,7 @@ from lit_rlvr.plan import count_parameters, count_trained, make_plan
 from lit_rlvr.rewards.rewards import AnswerReward
 from lit_rlvr.rollout.engine import Sampling
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
+from lit_rlvr.training.strategies import register
 
 
 def _module(repository: Path, kl: float = 0.001, n: int = 4, **settings: Any) -> RLVRModule:
@@ -73,3 +77,41 @@ def test_an_adapter_spares_gradients_moments_and_the_reference(repository: Path)
     assert f"LoRA of rank 2, alpha 32, on q_proj, k_proj: {trained / 1e6:.2f}M parameters trained" in text
     explicit = _module(repository, lora=adapted.lora, reference=adapted.policy_source)
     assert make_plan(explicit, data, trainer).memory_bytes - plan.memory_bytes == 4 * count_parameters(config)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "devices", "line"),
+    [
+        ("auto", 1, "1 (SingleDevice), 6 rows = 24 responses and 8 threads, precision 32-true"),
+        ("auto", 2, "2 (DDP), 3 rows = 12 responses and 4 threads each, the whole model, precision 32-true"),
+        ("ddp", 6, "6 (DDP), 1 row = 4 responses and 1 thread each, the whole model, precision 32-true"),
+        (
+            "fsdp2",
+            2,
+            "2 (FSDP2), 3 rows = 12 responses and 4 threads each, weights, gradients and moments sharded, the engine's copy "
+            "whole, precision 32-true",
+        ),
+    ],
+)
+def test_the_plan_says_what_each_process_does(
+    strategy: str, devices: int, line: str, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register()
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    trainer = Trainer(accelerator="cpu", devices=devices, strategy=strategy, logger=False)
+    assert f"processes   {line}" in make_plan(_module(repository), OneShotDataModule(rows=6), trainer).render()
+
+
+def test_a_thread_count_that_was_given_is_shown(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False)
+    assert "and 3 threads each" in make_plan(_module(repository), OneShotDataModule(rows=6), trainer).render()
+
+
+def test_rows_that_processes_cannot_share_are_refused(repository: Path) -> None:
+    trainer = Trainer(accelerator="cpu", devices=4, strategy="ddp", logger=False)
+    with pytest.raises(UserError, match=r"data\.rows is 6, which 4 processes"):
+        make_plan(_module(repository), OneShotDataModule(rows=6), trainer)

@@ -142,14 +142,9 @@ class OneShotDataModule(LightningDataModule):
         assert self.trainer is not None
         module: Any = self.trainer.lightning_module
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
-        if self.rows % world_size:
-            raise UserError(
-                f"data.rows is {self.rows}, which {world_size} processes cannot share evenly; use a multiple of "
-                f"{world_size}, or other devices."
-            )
         # Here and not in setup(), for the DataModule is set up before the module.
         prompts = [self.encode(problem, module.tokenizer) for problem in self.problems]
-        share = self.rows // world_size
+        share = self.share(world_size)
 
         def batch_of(step: int) -> PromptBatch:
             rows = rows_of_step(len(prompts), self.rows, step, self.seed, self.shuffle)
@@ -157,6 +152,19 @@ class OneShotDataModule(LightningDataModule):
             return PromptBatch(tuple(self.problems[i] for i in mine), tuple(prompts[i] for i in mine))
 
         return StepLoader(batch_of, self.rl_steps, lambda: int(module.rl_step))
+
+    def share(self, world_size: int) -> int:
+        """Rows of each process.
+
+        Raises:
+            UserError: they cannot share them evenly.
+        """
+        if self.rows % world_size:
+            raise UserError(
+                f"data.rows is {self.rows}, which {world_size} processes cannot share evenly; use a multiple of "
+                f"{world_size}, or other devices."
+            )
+        return self.rows // world_size
 
     def encode(self, problem: Problem, tokenizer: Any) -> tuple[int, ...]:
         """The prompt of a problem as token ids.

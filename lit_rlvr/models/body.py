@@ -66,7 +66,8 @@ class Body(nn.Module):
         window = getattr(self.model.config.get_text_config(), "sliding_window", None)
         if not self.packs or (window is not None and window < batch.prefix + max(batch.lengths)):
             return padded_states(self.model, batch)[batch.select]
-        if batch.prefix == 0 or torch.is_grad_enabled() or any(p.requires_grad for p in self.parameters()):
+        learns = torch.is_grad_enabled() or any(p.requires_grad for p in self.parameters())
+        if learns or batch.prefix == 0 or not any(batch.lengths):  # one forward pass in any case: ranks keep in step by it
             return packed_states(self.model, batch)[batch.select]
         # A frozen model says the same of a prompt for the whole run.
         prompt = tuple(batch.ids[: batch.prefix].tolist())
@@ -76,8 +77,6 @@ class Body(nn.Module):
             kept = {number: (key.clone(), value.clone()) for number, (key, value) in memory.items()}
             self._remembered = Remembered(prompt, states[: batch.prefix].clone(), kept)
             return states[batch.select]
-        if sum(batch.lengths) == 0:
-            return self._remembered.states[batch.select]
         states = packed_states(self.model, batch, self._remembered.memory)
         return torch.cat((self._remembered.states, states))[batch.select]
 

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.plugins.environments import TorchElasticEnvironment
 from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy, Strategy, StrategyRegistry
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
@@ -25,6 +27,12 @@ class FSDP2Strategy(ModelParallelStrategy):
         # One file on rank 0, readable by any number of processes; a sharded folder is not written atomically.
         kwargs.setdefault("save_distributed_checkpoint", False)
         super().__init__(data_parallel_size=1, tensor_parallel_size=1, **kwargs)
+
+    def _configure_launcher(self) -> None:
+        # Lightning gives a launcher to the first process alone; but it is the launcher that sets the number of threads,
+        # without which every other process takes all the cores. DDP has one everywhere.
+        assert self.cluster_environment is not None
+        self._launcher = _SubprocessScriptLauncher(self.cluster_environment, self.num_processes, self.num_nodes)
 
     def setup_environment(self) -> None:
         self._data_parallel_size = self.num_nodes * self.num_processes
@@ -67,7 +75,7 @@ def refuse_unsupported(config: Mapping[str, Any]) -> None:
     """Raise ``UserError`` for trainer settings under which the RL step would crash or silently not learn.
 
     Args:
-        config: the ``trainer`` section: ``strategy`` and ``precision`` are looked at.
+        config: the ``trainer`` section: ``strategy``, ``precision``, ``devices`` and ``num_nodes`` are looked at.
     """
     strategy, precision = config.get("strategy"), str(config.get("precision"))
     if (isinstance(strategy, str) and strategy.startswith("fsdp") and strategy != "fsdp2") or _is(
@@ -83,6 +91,14 @@ def refuse_unsupported(config: Mapping[str, Any]) -> None:
             f"trainer.precision is {precision}: updates of a learning rate like 1e-6 round away in 16-bit weights; "
             "use bf16-mixed, which keeps float32 master weights."
         )
+    devices, nodes = config.get("devices"), config.get("num_nodes") or 1
+    if str(devices).isdigit() and TorchElasticEnvironment.detect():
+        started = TorchElasticEnvironment().world_size()
+        if started != int(str(devices)) * nodes:  # with one device, each would train by itself, in the same folder
+            raise UserError(
+                f"torchrun started {started} processes, and trainer.devices {devices} times trainer.num_nodes {nodes} is "
+                "another number: set trainer.devices to torchrun's --nproc-per-node and trainer.num_nodes to its --nnodes."
+            )
 
 
 def _is(strategy: Any, kind: type[Strategy]) -> bool:

@@ -1,8 +1,11 @@
 """Which settings are refused, and the strategy that is ours."""
 
+import os
 from typing import Any
 
 import pytest
+import torch
+from lightning import Trainer
 from lightning.pytorch.strategies import FSDPStrategy, StrategyRegistry
 
 from lit_rlvr.errors import UserError
@@ -38,7 +41,34 @@ def test_supported(strategy: Any, precision: str | None) -> None:
     refuse_unsupported({"strategy": strategy, "precision": precision})
 
 
+def test_as_many_devices_as_torchrun_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_unsupported({"devices": 1})
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    refuse_unsupported({"devices": 2, "num_nodes": 2})
+    refuse_unsupported({"devices": "auto"})
+    for trainer in ({"devices": 1}, {"devices": "4", "num_nodes": 2}):
+        with pytest.raises(UserError, match="torchrun started 4 processes"):
+            refuse_unsupported(trainer)
+
+
 def test_fsdp2_is_registered_once() -> None:
     register()
     register()
     assert StrategyRegistry["fsdp2"]["strategy"] is FSDP2Strategy
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_a_process_started_by_another_takes_its_share_of_the_cores(
+    strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register()
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    launcher = Trainer(accelerator="cpu", devices=2, strategy=strategy, logger=False).strategy.launcher
+    assert launcher is not None
+    try:
+        assert launcher.launch(torch.get_num_threads) == 3
+    finally:
+        torch.set_num_threads(1)

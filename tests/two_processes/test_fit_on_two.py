@@ -1,43 +1,26 @@
 """Two processes on CPU (gloo): the run ends well, ranks agree, rollouts differ by rank, problems are counted once."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+from tests.two_processes.launch import TORCHRUN, callbacks, fit
+
+WATCHED = "tests.two_processes.watched_ranks.WatchedRanks"
 
 
-def _fit(repository: Path, folder: Path, *arguments: str) -> tuple[Path, str]:
-    """The run's folder and what it said."""
-    line = [
-        sys.executable, "-m", "lit_rlvr.cli", "fit", "--config", "configs/tiny.yaml", "--trainer.devices", "2",
-        "--model.sampling.max_tokens", "16", "--data.rows", "4", "--data.rl_steps", "2", "--data.source", "tiny-pool",
-        "--evaluation.endpoint_plans", "[]", "--checkpoint.every_n_rl_steps", "1",
-        "--trainer.logger.init_args.save_dir", str(folder), *arguments,
-    ]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        line, cwd=repository, env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder / "tiny" / "version_0", done.stdout
-
-
-@pytest.mark.parametrize("algorithm", ["GRPO", "PPO"])
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
-def test_fit_on_two_processes(strategy: str, algorithm: str, repository: Path, tmp_path: Path) -> None:
-    run, said = _fit(
-        repository, tmp_path, "--model.algorithm", algorithm, "--trainer.strategy", strategy,
-        "--evaluation.every_n_rl_steps", "1",
-        "--evaluation.plans", '[{"benchmark": "tiny500", "limit": 9, "max_tokens": 8}]',
+def test_fit_with_a_critic_under_torchrun(strategy: str, repository: Path, tmp_path: Path) -> None:
+    run, said = fit(
+        repository, tmp_path, "--model.algorithm", "PPO", "--trainer.strategy", strategy, "--data.rl_steps", "2",
+        launcher=TORCHRUN,
     )  # fmt: skip
-    assert "2 rows each" in said
-    assert [p.name for p in (tmp_path / "tiny").iterdir()] == ["version_0"]
+    assert "2 rows = 16 responses and 1 thread each" in said
     rows = [json.loads(row) for row in (run / "evaluations.jsonl").read_text().splitlines()]
     assert [row["rl_step"] for row in rows] == [0, 1, 2]
     assert all(row["problems"] == 9 for row in rows)
@@ -45,8 +28,8 @@ def test_fit_on_two_processes(strategy: str, algorithm: str, repository: Path, t
     assert sum(map(len, history.values())) == 8  # 4 different problems in each of 2 steps, from both ranks
     state = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     assert int(state["rl_step"]) == 2
-    assert any(name.startswith("critic.") for name in state) == (algorithm == "PPO")
-    exported = __import__("transformers").AutoModelForCausalLM.from_pretrained(run / "policy")
+    assert any(name.startswith("critic.") for name in state)
+    exported = AutoModelForCausalLM.from_pretrained(run / "policy")
     for name, value in exported.named_parameters():
         assert torch.equal(value, state[f"policy.model.{name}"]), name
 
@@ -55,9 +38,9 @@ def test_fit_on_two_processes(strategy: str, algorithm: str, repository: Path, t
 def test_lora_on_two_processes(strategy: str, repository: Path, tmp_path: Path) -> None:
     settings = [
         "--config", "configs/model/lora.yaml", "--model.optimizer.init_args.lr", "1e-2", "--trainer.strategy", strategy,
-        "--evaluation.plans", "[]", "--trainer.callbacks", "tests.watched_ranks.WatchedRanks",
+        "--model.update.updates_per_rollout", "2", "--data.rl_steps", "2", *callbacks(WATCHED),
     ]  # fmt: skip
-    run, said = _fit(repository, tmp_path / "whole", *settings)
+    run, said = fit(repository, tmp_path / "whole", *settings)
     assert len(set(re.findall(r"watched ranks: step \d policy \w+", said))) == 2
     assert len(set(re.findall(r"policy (\w{16})", said))) == 2  # it moved
     end = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
@@ -75,6 +58,6 @@ def test_lora_on_two_processes(strategy: str, repository: Path, tmp_path: Path) 
         torch.testing.assert_close(value, base[name].float() + change, atol=1e-6, rtol=0)
     if strategy == "fsdp2":
         checkpoint = run / "checkpoints" / "rl_step=1.ckpt"
-        resumed, _ = _fit(repository, tmp_path / "resumed", *settings, "--ckpt_path", str(checkpoint))
+        resumed, _ = fit(repository, tmp_path / "resumed", *settings, "--ckpt_path", str(checkpoint))
         again = torch.load(resumed / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
         assert all(torch.equal(value, again[name]) for name, value in state.items())
