@@ -7,8 +7,8 @@ from functools import cache
 # Of glibc's <malloc.h>.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
-MMAP_BYTES = 2**28
-"""Blocks below this come from memory that is kept: the activations and chunks of logits of a step, but no whole model."""
+MMAP_BYTES = 2**26
+"""Blocks below this come from memory that is kept: a layer's activations. Larger ones would leave larger holes."""
 
 KEPT_BYTES = 2**29
 """Free memory at the end of the heap beyond this goes back to the system."""
@@ -18,8 +18,9 @@ KEPT_BYTES = 2**29
 def keep_freed_memory() -> bool:
     """Make glibc keep what is freed; on another C library nothing happens.
 
-    It gives blocks of 32 MiB and more back to the system at once and gets them again as pages of zeros: a step on CPU then
-    spends a tenth of its time on page faults. PyTorch's own allocator for GPUs keeps memory for the same reason.
+    It would give it back to the system as soon as the backward pass frees activations, and get it again for the next forward
+    pass as pages of zeros: a step on CPU then spends a tenth of its time on page faults. PyTorch's own allocator for GPUs
+    keeps memory for the same reason.
 
     Returns:
         Whether there was something to set.

@@ -67,7 +67,9 @@ class Body(nn.Module):
         if not self.packs or (window is not None and window < batch.prefix + max(batch.lengths)):
             return padded_states(self.model, batch)[batch.select]
         learns = torch.is_grad_enabled() or any(p.requires_grad for p in self.parameters())
-        if learns or batch.prefix == 0 or not any(batch.lengths):  # one forward pass in any case: ranks keep in step by it
+        if (
+            learns or batch.prefix == 0 or not any(batch.lengths)
+        ):  # one forward pass in any case: ranks keep in step by it
             return packed_states(self.model, batch)[batch.select]
         # A frozen model says the same of a prompt for the whole run.
         prompt = tuple(batch.ids[: batch.prefix].tolist())
