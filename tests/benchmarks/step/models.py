@@ -58,12 +58,21 @@ def folder_of(model: str, source: str, into: Path) -> Path:
 
 def write_random(config: PretrainedConfig, folder: Path) -> None:
     """A random model, saved in bfloat16 to be half as large, with a tokenizer of as many words."""
-    words = {f"w{i}": i for i in range(config.vocab_size)}
-    core = Tokenizer(models.WordLevel(words, unk_token="w0"))
+    words = {_letters(i): i for i in range(config.vocab_size)}
+    core = Tokenizer(models.WordLevel(words, unk_token=_letters(0)))
     core.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=core, unk_token="w0", pad_token="w1", eos_token="w2").save_pretrained(
-        folder
-    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=core, unk_token=_letters(0), pad_token=_letters(1), eos_token=_letters(2)
+    ).save_pretrained(folder)
     config.pad_token_id, config.eos_token_id, config.bos_token_id = 1, 2, None
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
+
+
+def _letters(number: int) -> str:
+    """A word of its own for each number: base 26 in letters."""
+    word = ""
+    while number or not word:
+        number, digit = divmod(number, 26)
+        word += chr(ord("a") + digit)
+    return word

@@ -145,14 +145,15 @@ def _words(tokens: int, tokenizer: PreTrainedTokenizerBase, seed: int = 0) -> st
     """A question that the template ``plain`` turns into a prompt of so many tokens."""
     draw = random.Random(seed)
     words: list[str] = []
-    while len(words) < tokens:
+    for _ in range(100 * tokens):
         word = tokenizer.decode([draw.randrange(len(tokenizer))]).strip()
-        if word.isascii() and word.isalnum():
-            words.append(word)
-    # A word may be several tokens where a space stands before it, and the line break is one more.
-    while words:
-        question = " ".join(words)
-        if len(tokenizer(render("plain", question, tokenizer))["input_ids"]) == tokens:
+        if not (word.isascii() and word.isalpha()):
+            continue
+        # A word may become several tokens where a space stands before it: those that would be too many are passed over.
+        question = " ".join([*words, word])
+        length = len(tokenizer(render("plain", question, tokenizer))["input_ids"])
+        if length == tokens:
             return question
-        words.pop()
+        if length < tokens:
+            words.append(word)
     raise SystemExit(f"No prompt of {tokens} tokens could be made with the tokenizer {tokenizer.name_or_path}.")
