@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 from transformers import AutoTokenizer
+from transformers.utils import logging
 
 from tests.benchmarks.step.models import folder_of
 from tests.benchmarks.step.works import ALIASES, GROUP, WORKS, Task, Work, lengths_of, prompt_of
@@ -167,6 +168,7 @@ def main() -> None:
     for checkout in chosen.against:
         if not (checkout / "lit_rlvr" / "__init__.py").is_file():
             raise SystemExit(f"--against {checkout}: there is no lit_rlvr package in it.")
+    logging.disable_progress_bar()
     document: dict[str, Any] = {"machine": machine(chosen.threads), "works": {}}
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
