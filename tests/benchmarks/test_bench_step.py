@@ -79,6 +79,7 @@ def test_prompts_have_the_wanted_number_of_tokens(tmp_path: Path, repository: Pa
     for folder in (tmp_path, repository / "checkpoints" / "tiny-base"):
         question, template, text, ids = prompt_of(WORKS["long-prompt"], AutoTokenizer.from_pretrained(folder))
         assert len(ids) == 512
+        assert min(ids) > 2  # no padding, no end
         assert (template, text) == ("plain", question + "\n")
 
 

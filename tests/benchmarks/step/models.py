@@ -60,12 +60,12 @@ def folder_of(model: str, source: str, into: Path) -> Path:
 
 def write_random(config: PretrainedConfig, folder: Path) -> None:
     """A random model, saved in bfloat16 to be half as large, with a tokenizer of as many words."""
-    words = {_letters(i): i for i in range(config.vocab_size)}
-    core = Tokenizer(models.WordLevel(words, unk_token=_letters(0)))
+    # Special tokens are found within words, too, and no word has these signs in it.
+    special = {"unk_token": "<unk>", "pad_token": "<pad>", "eos_token": "<end>"}
+    words = [*special.values(), *(_letters(i) for i in range(len(special), config.vocab_size))]
+    core = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
     core.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(
-        tokenizer_object=core, unk_token=_letters(0), pad_token=_letters(1), eos_token=_letters(2)
-    ).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=core, **special).save_pretrained(folder)
     config.pad_token_id, config.eos_token_id, config.bos_token_id = 1, 2, None
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
