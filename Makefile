@@ -1,6 +1,6 @@
 # `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help install format lint test test-slow test-gpu test-vllm bench bench-verifier bench-processes bench-vllm golds tiny tiny-base table package
+.PHONY: help install format lint test test-slow test-gpu test-vllm bench bench-rollout bench-verifier bench-processes bench-vllm golds tiny tiny-base table package
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +36,10 @@ test-vllm: .venv-vllm/ready  ## the tests of the vLLM engine, in an environment 
 	.venv-vllm/bin/pip uninstall -y torchvision torchaudio torchcodec triton
 	touch $@
 
-bench:  ## tokens per CPU-second against transformers.generate
+bench:  ## one RL step in phases against TRL's GRPOTrainer (extra `bench`): seconds, memory, MFU, as JSON
+	python -m tests.benchmarks.bench_step --peer
+
+bench-rollout:  ## tokens per CPU-second against transformers.generate
 	python tests/benchmarks/bench_rollout.py
 
 bench-verifier:  ## CPU milliseconds per verdict, ours and plain math-verify on the same responses

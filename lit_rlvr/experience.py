@@ -112,12 +112,14 @@ class StepRecord:
         batch: the rows that were asked for.
         experience: rollouts, verdicts, rewards and so on of this rank.
         metrics: what was logged, name -> value, already aggregated over ranks (names: ``lit_rlvr.names``).
+        cpu_seconds: phase -> CPU seconds of this process, under the names of the wall seconds in ``metrics``.
     """
 
     rl_step: int
     batch: PromptBatch
     experience: Experience
     metrics: Mapping[str, float] = field(default_factory=dict)
+    cpu_seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def concatenate(parts: list[Tensor], dtype: torch.dtype) -> Tensor:

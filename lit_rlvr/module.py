@@ -26,8 +26,9 @@ from lit_rlvr.rewards.config import VerifierConfig
 from lit_rlvr.rewards.rewards import Reward
 from lit_rlvr.rollout.engine import RolloutEngine, Sampling
 from lit_rlvr.seeding import step_seed
+from lit_rlvr.training.clock import Clock, step_seconds
 from lit_rlvr.training.parallel import Parallel
-from lit_rlvr.training.step_metrics import Clock, step_metrics
+from lit_rlvr.training.step_metrics import step_metrics
 from lit_rlvr.training.strategies import shard
 from lit_rlvr.training.tripwire import Tripwire, TripwireConfig
 from lit_rlvr.training.update import Learners, UpdateConfig, UpdateSums, score, update
@@ -128,7 +129,7 @@ class RLVRModule(LightningModule):
 
     def training_step(self, batch: PromptBatch, batch_idx: int) -> None:
         """One RL step: the whole recipe, top to bottom."""
-        clock = Clock()
+        clock = Clock(self.device)
         seed = step_seed(self.seed, int(self.rl_step), self.global_rank)
         rollouts = self.engine.generate(batch.prompts, self.sampling, seed, self.on_rollout_progress)
         clock.lap("time/rollout")
@@ -202,7 +203,8 @@ class RLVRModule(LightningModule):
         rates = [optimizer.param_groups[0]["lr"] for optimizer in self.trainer.optimizers]
         metrics |= dict(zip(("train/lr", "train/critic/lr"), rates, strict=False))  # one of them without a critic
         step = int(self.rl_step)
-        self.last_step = StepRecord(step, batch, experience, check_names(metrics))
+        cpu_seconds = step_seconds(clock.cpu, sums.clock.cpu)
+        self.last_step = StepRecord(step, batch, experience, check_names(metrics), cpu_seconds)
         if self.logger is not None:
             self.logger.log_metrics(metrics, step=step)
         self.rl_step += 1

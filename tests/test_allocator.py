@@ -17,8 +17,8 @@ def round():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     held = [torch.ones(2**20) for _ in range(50)]
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-round(), round()
-print(min(round() for _ in range(3)))
+round()
+print(round())
 """
 
 
@@ -29,4 +29,4 @@ def test_tensors_take_the_pages_of_freed_ones() -> None:
         int(subprocess.run([sys.executable, "-c", ROUNDS, way], check=True, capture_output=True, text=True).stdout)
         for way in ("plain", "keep")
     ]
-    assert faults[1] < 50 * 2**22 / 4096 / 20 < faults[0]  # a twentieth of the pages
+    assert 5 * faults[1] < faults[0]

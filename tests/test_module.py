@@ -90,6 +90,9 @@ def test_records_of_a_run(updates: int, repository: Path) -> None:
         assert record.metrics["train/reward"] == pytest.approx(experience.rewards.mean().item())
         rates = [value for name, value in record.metrics.items() if name.startswith("verdict/")]
         assert sum(rates) == pytest.approx(1.0)
+        phases = {name for name in record.metrics if name.startswith("time/")}
+        assert set(record.cpu_seconds) == phases
+        assert all(record.cpu_seconds[name] > 0 for name in ("time/rollout", "time/forward", "time/step"))
     # The first update starts from the reference itself.
     assert records[0].metrics["train/kl"] == pytest.approx(0.0, abs=1e-5 if updates == 1 else 0.1)
     assert records[2].metrics["train/kl"] > records[0].metrics["train/kl"]

@@ -5,7 +5,6 @@ From: `training/update.py` and the experience. To: the logger and `StepRecord.me
 
 import resource
 import sys
-import time
 
 import torch
 from torch import Tensor
@@ -16,21 +15,9 @@ from lit_rlvr.algorithms.losses import kl_penalty
 from lit_rlvr.algorithms.mismatch import MismatchCorrection, importance_ratios
 from lit_rlvr.experience import Experience, Rollouts
 from lit_rlvr.rewards.verdict import Kind
+from lit_rlvr.training.clock import Clock, step_seconds
 from lit_rlvr.training.parallel import Parallel
 from lit_rlvr.training.update import UpdateSums
-
-
-class Clock:
-    """Wall seconds of named phases."""
-
-    def __init__(self) -> None:
-        self.started = self.last = time.perf_counter()
-        self.seconds: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name] = now - self.last
-        self.last = now
 
 
 def step_metrics(
@@ -68,8 +55,6 @@ def step_metrics(
     }
     metrics["rollout/logprob_diff/mean"] = difference_sum / tokens
     metrics["train/advantage/std"] = max(0.0, square / count - metrics["train/advantage/mean"] ** 2) ** 0.5
-    times = {**clock.seconds, **sums.seconds, "time/step": clock.last - clock.started}
-    times.pop("time/update")  # its parts are there
     maxima = {
         "rollout/length/max": float(rollouts.lengths.max()),
         "rollout/logprob_diff/max": difference.max().item(),
@@ -77,7 +62,7 @@ def step_metrics(
         "train/grad_norm": sums.grad_norm,  # equal on all ranks
         **({} if sums.critic_grad_norm is None else {"train/critic/grad_norm": sums.critic_grad_norm}),
         "memory/peak_gb": peak_memory_gb(parallel.device),
-        **times,
+        **step_seconds(clock.wall, sums.clock.wall),
     }
     metrics |= dict(zip(maxima, parallel.reduce(list(maxima.values()), largest=True), strict=True))
     metrics["rollout/tokens_per_second"] = tokens / max(metrics["time/rollout"], 1e-9)

@@ -3,7 +3,6 @@
 From: an `Experience`. To: better weights, and the sums that become this step's metrics.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from lit_rlvr.experience import Experience, Rollouts
 from lit_rlvr.models.critic import Critic
 from lit_rlvr.models.policy import Policy
 from lit_rlvr.rollout.engine import Sampling
+from lit_rlvr.training.clock import Clock
 from lit_rlvr.training.parallel import Parallel
 
 
@@ -91,7 +91,7 @@ class UpdateSums:
         tokens: response tokens trained on, those of every epoch.
         logprobs: [T] the policy's log-probs in the last training forward, on CPU, to hold against the engine's.
         grad_norm: mean over updates of the gradient's norm before clipping.
-        seconds: phase name -> wall seconds.
+        clock: seconds of forward, backward and optimizer.
         critic_grad_norm: the same of the critic's gradient, or None.
     """
 
@@ -99,7 +99,7 @@ class UpdateSums:
     tokens: int
     logprobs: Tensor
     grad_norm: float
-    seconds: dict[str, float]
+    clock: Clock
     critic_grad_norm: float | None = None
 
 
@@ -154,12 +154,11 @@ def update(
     scored = torch.zeros(len(rollouts.tokens))
     sums: dict[str, float] = {}
     norms: list[list[float]] = []
-    seconds = {"time/forward": 0.0, "time/backward": 0.0, "time/optimizer": 0.0}
+    clock = Clock(parallel.device)
     for mini in mini_batches(len(rollouts), config.updates_per_rollout) * config.epochs:
         size = Size(*parallel.sum([int(rollouts.lengths[mini].sum()), len(mini)]))
         batches = parallel.padded(micro_batches(rollouts, mini, config.micro_batch_tokens, share_prompt))
         for number, (chosen, live) in enumerate(batches):
-            clock = time.perf_counter()
             batch = lay_out(rollouts, chosen, share_prompt)
             with parallel.synchronise(learners.models, last=number == len(batches) - 1):
                 there = batch.to(parallel.device)
@@ -169,19 +168,18 @@ def update(
                 result = algorithm.loss(logprobs, entropy, tokens, values)
                 micro = Size(len(batch.tokens) if live else 0, batch.responses)
                 weight = micro_batch_weight(config.aggregation, micro, size, sampling.max_tokens, parallel.world_size)
-                seconds["time/forward"] += -clock + (clock := time.perf_counter())
+                clock.lap("time/forward")
                 backward(result.loss * weight)
-                seconds["time/backward"] += time.perf_counter() - clock
+                clock.lap("time/backward")
             if live:
                 scored[batch.tokens] = logprobs.detach().float().cpu()
                 for name, value in result.metrics.items():
                     sums[name] = sums.get(name, 0.0) + value.item()
-        clock = time.perf_counter()
         norms.append(_step(learners, config.max_grad_norm, parallel))
-        seconds["time/optimizer"] += time.perf_counter() - clock
+        clock.lap("time/optimizer")
     means = [sum(column) / len(norms) for column in zip(*norms, strict=True)]
     trained = len(rollouts.tokens) * config.epochs
-    return UpdateSums(sums, trained, scored, means[0], seconds, means[1] if critic is not None else None)
+    return UpdateSums(sums, trained, scored, means[0], clock, means[1] if critic is not None else None)
 
 
 def _step(learners: Learners, max_norm: float, parallel: Parallel) -> list[float]:

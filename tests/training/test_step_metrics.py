@@ -13,8 +13,9 @@ from lit_rlvr.algorithms.grpo import GRPO
 from lit_rlvr.algorithms.mismatch import MismatchCorrection
 from lit_rlvr.experience import Experience
 from lit_rlvr.rewards.verdict import Kind, Verdict
+from lit_rlvr.training.clock import Clock
 from lit_rlvr.training.parallel import Parallel
-from lit_rlvr.training.step_metrics import Clock, critic_metrics, mismatch_metrics, step_metrics
+from lit_rlvr.training.step_metrics import critic_metrics, mismatch_metrics, step_metrics
 from lit_rlvr.training.update import UpdateSums
 from tests.builders import rollouts_of
 
@@ -26,8 +27,8 @@ def _shares(kinds: list[Kind], parallel: Parallel) -> dict[str, float]:
     rollouts = rollouts_of([(1,)], [[7]] * len(kinds), n=len(kinds))
     verdicts = tuple(Verdict(kind, "1") for kind in kinds)
     rewards = torch.tensor([float(verdict.right) for verdict in verdicts])
-    sums = UpdateSums({}, len(kinds), torch.zeros(len(kinds)), 0.0, {})
-    clock = Clock()
+    clock = Clock(parallel.device)
+    sums = UpdateSums({}, len(kinds), torch.zeros(len(kinds)), 0.0, clock)
     for phase in ("time/rollout", "time/update"):
         clock.lap(phase)
     metrics = step_metrics(Experience(rollouts, verdicts, rewards, rewards), sums, clock, GRPO(), parallel)
