@@ -7,6 +7,7 @@ import pytest
 import torch
 from lightning import Trainer
 from lightning.pytorch.strategies import FSDPStrategy, StrategyRegistry
+from lightning.pytorch.utilities import rank_zero_only
 
 from lit_rlvr.errors import UserError
 from lit_rlvr.training.strategies import FSDP2Strategy, refuse_unsupported, register
@@ -64,8 +65,10 @@ def test_a_process_started_by_another_takes_its_share_of_the_cores(
 ) -> None:
     register()
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "")  # so that it is put back however the launcher leaves it
+    monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(rank_zero_only, "rank", 0)  # the trainer sets it, for the whole process
     launcher = Trainer(accelerator="cpu", devices=2, strategy=strategy, logger=False).strategy.launcher
     assert launcher is not None
     try:
