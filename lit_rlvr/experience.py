@@ -89,6 +89,8 @@ class Experience:
         old_logprobs: [T] float32, of the policy that made the rollouts, scored by the trainer; None when each rollout
             serves a single update, where the training forward's own detached log-probs are the old ones.
         reference_logprobs: [T] float32 of the frozen reference, or None when its coefficient is 0.
+        reference_weights: [T] float32, what each token's KL counts where the reference was asked about a random share of
+            the responses only (0 for the others, whose log-probs stand at 0), or None for 1.
         values: [T] float32, what the critic expected before each token, or None where there is no critic.
         returns: [T] float32, what it is to expect instead, or None.
     """
@@ -99,6 +101,7 @@ class Experience:
     advantages: Tensor = field(default_factory=lambda: torch.empty(0))
     old_logprobs: Tensor | None = None
     reference_logprobs: Tensor | None = None
+    reference_weights: Tensor | None = None
     values: Tensor | None = None
     returns: Tensor | None = None
 

@@ -1,7 +1,6 @@
 """RLVRModule: the policy, the reference, the engine and the algorithm, and the training step that joins them."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -12,7 +11,6 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from lit_rlvr.algorithms.algorithm import Algorithm
-from lit_rlvr.algorithms.packing import MicroBatch
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import Experience, PromptBatch, StepRecord
 from lit_rlvr.models.body import Body
@@ -28,10 +26,11 @@ from lit_rlvr.rollout.engine import RolloutEngine, Sampling
 from lit_rlvr.seeding import step_seed
 from lit_rlvr.training.clock import Clock, step_seconds
 from lit_rlvr.training.parallel import Parallel
+from lit_rlvr.training.score import Scorers, scored
 from lit_rlvr.training.step_metrics import step_metrics
 from lit_rlvr.training.strategies import shard
 from lit_rlvr.training.tripwire import Tripwire, TripwireConfig
-from lit_rlvr.training.update import Learners, UpdateConfig, UpdateSums, score, update
+from lit_rlvr.training.update import Learners, UpdateConfig, UpdateSums, update
 
 
 def _adamw(parameters: Iterable[Tensor]) -> Optimizer:
@@ -120,6 +119,10 @@ class RLVRModule(LightningModule):
         self.tokenizer = load_tokenizer(self.tokenizer_source)
         if algorithm.needs_critic:
             self._check_critic()
+            if update.saturated_share < 1:
+                raise UserError(
+                    "model.update.saturated_share is below 1, and a critic learns from every response: set it to 1."
+                )
         self.verifier = verifier.build()
         self.last_step: StepRecord | None = None
         # RL steps done. A buffer, so that checkpoints carry it: `global_step` counts optimizer steps instead.
@@ -149,21 +152,16 @@ class RLVRModule(LightningModule):
 
     def score(self, experience: Experience) -> Experience:
         """Old log-probs where they outlive the first update, reference log-probs and values where they are asked for."""
-        rollouts, update = experience.rollouts, self.update_config
-
-        def scored(forward: Callable[[MicroBatch], Tensor], model: Body | WithoutAdapter) -> Tensor:
-            return score(forward, model.packs, rollouts, update.micro_batch_tokens, self.parallel)
-
-        def logprobs(model: Policy | WithoutAdapter) -> Tensor:
-            return scored(lambda batch: model(batch, self.sampling.temperature)[0], model)
-
-        if update.optimizer_steps > 1 or self.algorithm.needs_old_logprobs:
-            experience = replace(experience, old_logprobs=logprobs(self.policy))
-        if self.reference is not None:
-            experience = replace(experience, reference_logprobs=logprobs(self.reference))
-        if self.critic is not None:
-            experience = replace(experience, values=scored(self.critic, self.critic))
-        return experience
+        return scored(
+            experience,
+            Scorers(self.policy, self.reference, self.critic),
+            self.algorithm,
+            self.update_config.optimizer_steps,
+            self.sampling.temperature,
+            self.update_config.micro_batch_tokens,
+            self.parallel,
+            step_seed(self.seed, int(self.rl_step), self.global_rank, "reference"),
+        )
 
     def update(self, experience: Experience) -> UpdateSums:
         """Optimizer steps on the experience."""
@@ -185,6 +183,7 @@ class RLVRModule(LightningModule):
             self.update_config,
             self.parallel,
             self.manual_backward,
+            step_seed(self.seed, int(self.rl_step), self.global_rank, "saturated"),
         )
         if schedule is not None:
             schedule.step()  # type: ignore[union-attr]

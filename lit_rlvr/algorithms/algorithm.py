@@ -23,6 +23,8 @@ class TokenBatch:
         old_values: float32, the critic's before this RL step's updates, or None.
         returns: float32, what the critic is to learn, or None.
         engine_logprobs: float32, of the distribution that the engine sampled from; only a mismatch correction needs them.
+        kept: float32, what each token counts in every sum because others were left out (`algorithms/subsets.py`), or None.
+        reference_weights: float32, what each token's KL counts (`Experience`), or None for 1.
     """
 
     advantages: Tensor
@@ -33,10 +35,16 @@ class TokenBatch:
     old_values: Tensor | None = None
     returns: Tensor | None = None
     engine_logprobs: Tensor | None = None
+    kept: Tensor | None = None
+    reference_weights: Tensor | None = None
 
     def sum(self, per_token: Tensor) -> Tensor:
-        """The weighted sum of [T] values."""
-        return (per_token if self.weights is None else self.weights * per_token).sum()
+        """The sum of [T] values in which each token counts what the aggregation gives it: a loss."""
+        return self.total(per_token if self.weights is None else self.weights * per_token)
+
+    def total(self, per_token: Tensor) -> Tensor:
+        """The sum of [T] values over all tokens, also those that were left out: a metric."""
+        return (per_token if self.kept is None else self.kept * per_token).sum()
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class LossSums:
 
     Attributes:
         loss: scalar with gradient, the weighted sum of the per-token loss.
-        metrics: metric name -> scalar sum over the same tokens, unweighted, without gradient.
+        metrics: metric name -> scalar ``TokenBatch.total`` over the same tokens, without gradient.
     """
 
     loss: Tensor
@@ -59,12 +67,14 @@ class Algorithm(ABC):
         needs_critic: whether a critic is built and trained beside the policy.
         needs_old_logprobs: whether advantages take the policy's own log-probs, even with one update per rollout step.
         critic_warmup: RL steps at the beginning in which only the critic learns.
+        kl_share: share of the responses that the reference is asked about.
         correction: how the loss makes up for an engine that samples from a slightly other distribution.
     """
 
     needs_critic: bool = False
     needs_old_logprobs: bool = False
     critic_warmup: int = 0
+    kl_share: float = 1.0
     correction: MismatchCorrection = MismatchCorrection()
 
     @property

@@ -26,6 +26,8 @@ class PolicyGradient(Algorithm):
         policy_coefficient: weight of the policy loss; 0 trains on the other terms alone.
         kl_coefficient: weight of the KL penalty to the reference; 0 builds no reference.
         kl_estimator: ``k1``, ``k2`` or ``k3`` (see ``kl_penalty``).
+        kl_share: share of the responses whose KL is measured, others at each RL step; theirs weighs 1 / share, so that the
+            penalty is the same in expectation and the reference's forward passes cost that share.
         entropy_coefficient: weight of the entropy *bonus* (the paper's alpha is minus this number).
         correction: importance weights on the policy loss, for engines that round where the trainer does not.
     """
@@ -38,6 +40,7 @@ class PolicyGradient(Algorithm):
         policy_coefficient: float = 1.0,
         kl_coefficient: float = 0.001,
         kl_estimator: KLEstimator = "k3",
+        kl_share: float = 1.0,
         entropy_coefficient: float = 0.001,
         correction: MismatchCorrection = MismatchCorrection(),  # noqa: B008  # frozen
     ) -> None:
@@ -49,12 +52,18 @@ class PolicyGradient(Algorithm):
             )
         if kl_coefficient < 0:
             raise UserError(f"model.algorithm.kl_coefficient is {kl_coefficient}; a penalty is 0 or positive.")
+        if not 0 < kl_share <= 1:
+            raise UserError(
+                f"model.algorithm.kl_share is {kl_share}; it is a share of the responses, above 0 and at most 1. For no "
+                "penalty set kl_coefficient to 0."
+            )
         self.policy_loss: PolicyLoss = policy_loss
         self.clip_low = clip_low
         self.clip_high = clip_high
         self.policy_coefficient = policy_coefficient
         self.kl_coefficient = kl_coefficient
         self.kl_estimator: KLEstimator = kl_estimator
+        self.kl_share = kl_share
         self.entropy_coefficient = entropy_coefficient
         self.correction = correction
 
@@ -71,16 +80,17 @@ class PolicyGradient(Algorithm):
             policy = self.correction.weights(ratios)[0] * policy
         total = self.policy_coefficient * policy - self.entropy_coefficient * entropy
         metrics = {
-            "train/loss/policy": policy.detach().sum(),
-            "train/entropy": entropy.detach().sum(),
-            "train/clip_fraction": clipped.sum(),
-            "train/approx_kl": kl_penalty(old, logprobs.detach(), "k3").sum(),
+            "train/loss/policy": batch.total(policy.detach()),
+            "train/entropy": batch.total(entropy.detach()),
+            "train/clip_fraction": batch.total(clipped),
+            "train/approx_kl": batch.total(kl_penalty(old, logprobs.detach(), "k3")),
         }
         if batch.reference_logprobs is not None and self.kl_coefficient > 0:
             kl = kl_penalty(logprobs, batch.reference_logprobs, self.kl_estimator)
+            kl = kl if batch.reference_weights is None else batch.reference_weights * kl
             total = total + self.kl_coefficient * kl
-            metrics["train/kl"] = kl.detach().sum()
-        metrics["train/loss"] = total.detach().sum()
+            metrics["train/kl"] = batch.total(kl.detach())
+        metrics["train/loss"] = batch.total(total.detach())
         return LossSums(batch.sum(total), metrics)
 
     def _policy_loss(self, logprobs: Tensor, old: Tensor, batch: TokenBatch) -> tuple[Tensor, Tensor]:

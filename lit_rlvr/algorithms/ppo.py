@@ -61,6 +61,9 @@ class PPO(TokenLevel):
         assert batch.returns is not None
         policy = super().loss(logprobs, entropy, batch)
         value, clipped = clipped_value_loss(values, batch.old_values, batch.returns, self.value_clip)
-        metrics = {"train/critic/loss": value.detach().sum(), "train/critic/clip_fraction": clipped.sum()}
+        metrics = {
+            "train/critic/loss": batch.total(value.detach()),
+            "train/critic/clip_fraction": batch.total(clipped),
+        }
         # One sum for one backward pass: policy and critic share no parameter, so neither feels the other's part.
         return LossSums(policy.loss + batch.sum(value), policy.metrics | metrics)

@@ -27,6 +27,10 @@ class TokenLevel(PolicyGradient):
             raise UserError(f"model.algorithm.gamma is {gamma}; a discount lies in (0, 1].")
         if kl_in_reward < 0:
             raise UserError(f"model.algorithm.kl_in_reward is {kl_in_reward}; a penalty is 0 or positive.")
+        if kl_in_reward and self.kl_share < 1:
+            raise UserError(
+                f"model.algorithm.kl_share is {self.kl_share}, and kl_in_reward takes the KL of every token: set kl_share to 1."
+            )
         self.gamma = gamma
         self.kl_in_reward = kl_in_reward
 

@@ -33,13 +33,17 @@ def step_metrics(
     per_response = _per_response(experience, algorithm)
     # With several updates, later training forwards are of a policy that the engine has not seen yet; the old ones are of
     # the one that it sampled from.
-    scored = sums.logprobs if experience.old_logprobs is None else experience.old_logprobs
-    difference = (scored - rollouts.logprobs).abs()
+    if experience.old_logprobs is None:
+        scored, known = sums.logprobs, sums.computed
+    else:
+        scored, known = experience.old_logprobs, torch.ones_like(sums.computed)
+    difference = (scored - rollouts.logprobs)[known].abs()
     advantage = _first_token(rollouts, experience.advantages)
     names = list(per_response) + list(sums.sums)
     totals = parallel.reduce(
         [
             float(responses),
+            float(len(rollouts.tokens)),
             float(len(difference)),
             float(sums.tokens),
             difference.sum().item(),
@@ -48,12 +52,12 @@ def step_metrics(
         + [float(value.double().sum()) for value in per_response.values()]
         + list(sums.sums.values())
     )
-    count, tokens, trained, difference_sum, square = totals[:5]
+    count, tokens, compared, trained, difference_sum, square = totals[:6]
     metrics = {
         name: total / (count if name in per_response else trained)
-        for name, total in zip(names, totals[5:], strict=True)
+        for name, total in zip(names, totals[6:], strict=True)
     }
-    metrics["rollout/logprob_diff/mean"] = difference_sum / tokens
+    metrics["rollout/logprob_diff/mean"] = difference_sum / compared
     metrics["train/advantage/std"] = max(0.0, square / count - metrics["train/advantage/mean"] ** 2) ** 0.5
     maxima = {
         "rollout/length/max": float(rollouts.lengths.max()),
@@ -68,27 +72,29 @@ def step_metrics(
     metrics["rollout/tokens_per_second"] = tokens / max(metrics["time/rollout"], 1e-9)
     if experience.values is not None and experience.returns is not None:
         metrics |= critic_metrics(experience.values, experience.returns, parallel)
-    return metrics | mismatch_metrics(rollouts, scored, algorithm.correction, parallel)
+    return metrics | mismatch_metrics(rollouts, scored, known, algorithm.correction, parallel)
 
 
 def mismatch_metrics(
-    rollouts: Rollouts, scored: Tensor, correction: MismatchCorrection, parallel: Parallel
+    rollouts: Rollouts, scored: Tensor, known: Tensor, correction: MismatchCorrection, parallel: Parallel
 ) -> dict[str, float]:
     """How far the engine's distribution is from the trainer's, and the weights that make up for it, if any do.
 
     Args:
         rollouts: responses with the engine's log-probs.
         scored: [T] the trainer's log-probs of the same tokens, those that the loss took its weights from.
+        known: [T] bool, the tokens that have one: whole responses, at least one.
         correction: what the loss did about the difference.
         parallel: the processes to take together.
     """
-    kl = kl_penalty(rollouts.logprobs, scored, "k3")
+    scored, engine = scored[known], rollouts.logprobs[known]
+    kl = kl_penalty(engine, scored, "k3")
     tokens, kl_sum = parallel.reduce([float(len(kl)), float(kl.double().sum())])
     metrics = {"train/mismatch/kl": kl_sum / tokens}
     if correction.kind == "off":
         return metrics
-    responses = rollouts.spread(torch.arange(len(rollouts)))
-    ratios = importance_ratios(scored, rollouts.logprobs, responses, correction.level)
+    responses = rollouts.spread(torch.arange(len(rollouts)))[known]
+    ratios = importance_ratios(scored, engine, responses, correction.level)
     weights, touched = correction.weights(ratios)
     weight, share = (total / tokens for total in parallel.reduce([float(x.double().sum()) for x in (weights, touched)]))
     (largest,) = parallel.reduce([float(ratios.max())], largest=True)

@@ -15,7 +15,7 @@ from lit_rlvr.experience import Rollouts
 from lit_rlvr.models.policy import Policy
 from lit_rlvr.rollout.engine import RolloutEngine, Sampling, engine_dtype
 from lit_rlvr.training.parallel import Parallel
-from lit_rlvr.training.update import score
+from lit_rlvr.training.score import score
 
 PROBES = 8
 """Responses that the tokens of a probe are divided between: few steps of the engine, and not one response's luck."""
@@ -114,6 +114,7 @@ class Tripwire:
             lambda batch: policy(batch, sampling.temperature)[0],
             policy.packs,
             drawn,
+            list(range(len(drawn))),
             len(drawn) * (len(prompt) + length),
             parallel,
         )

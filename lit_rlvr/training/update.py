@@ -12,9 +12,10 @@ from torch.optim import Optimizer
 
 from lit_rlvr.algorithms.aggregation import Aggregation, Size, micro_batch_weight, token_weights
 from lit_rlvr.algorithms.algorithm import Algorithm, TokenBatch
-from lit_rlvr.algorithms.packing import MicroBatch, lay_out, micro_batches, mini_batches
+from lit_rlvr.algorithms.packing import lay_out, micro_batches, mini_batches
+from lit_rlvr.algorithms.subsets import kept_weights, without_advantage
 from lit_rlvr.errors import UserError
-from lit_rlvr.experience import Experience, Rollouts
+from lit_rlvr.experience import Experience
 from lit_rlvr.models.critic import Critic
 from lit_rlvr.models.policy import Policy
 from lit_rlvr.rollout.engine import Sampling
@@ -34,6 +35,9 @@ class UpdateConfig:
         aggregation: ``token-mean``, ``sequence-mean``, ``constant`` (with these three any split gives the same gradient) or
             ``paper`` (see `algorithms/aggregation.py`).
         max_grad_norm: the gradient's norm is clipped to this, policy and critic each by itself.
+        saturated_share: share of the responses without advantage that is computed, others at each RL step. They have
+            nothing to say in the policy loss; in entropy bonus and KL penalty those that stay weigh 1 / share, so that the
+            gradient is the same in expectation. For runs whose training accuracy has long been near 100%.
     """
 
     updates_per_rollout: int = 1
@@ -41,6 +45,7 @@ class UpdateConfig:
     micro_batch_tokens: int = 24_000
     aggregation: Aggregation = "token-mean"
     max_grad_norm: float = 1.0
+    saturated_share: float = 1.0
 
     def __post_init__(self) -> None:
         if self.updates_per_rollout < 1:
@@ -49,6 +54,16 @@ class UpdateConfig:
             raise UserError(f"model.update.epochs is {self.epochs}; it must be 1 or more.")
         if self.micro_batch_tokens < 1:
             raise UserError(f"model.update.micro_batch_tokens is {self.micro_batch_tokens}; it must be positive.")
+        if not 0 < self.saturated_share <= 1:
+            raise UserError(
+                f"model.update.saturated_share is {self.saturated_share}; it is a share of the responses without advantage, "
+                "above 0 and at most 1."
+            )
+        if self.saturated_share < 1 and self.aggregation == "paper":
+            raise UserError(
+                "model.update.saturated_share is below 1 and aggregation is paper, whose divisor depends on which responses "
+                "are there: the gradient would be another one. Use token-mean."
+            )
         if not self.max_grad_norm > 0:
             raise UserError(f"model.update.max_grad_norm is {self.max_grad_norm}; use a large number for no clipping.")
 
@@ -90,6 +105,7 @@ class UpdateSums:
         sums: metric name -> sum over ``tokens`` response tokens.
         tokens: response tokens trained on, those of every epoch.
         logprobs: [T] the policy's log-probs in the last training forward, on CPU, to hold against the engine's.
+        computed: [T] bool, the tokens that have one; others were left out.
         grad_norm: mean over updates of the gradient's norm before clipping.
         clock: seconds of forward, backward and optimizer.
         critic_grad_norm: the same of the critic's gradient, or None.
@@ -98,35 +114,10 @@ class UpdateSums:
     sums: dict[str, float]
     tokens: int
     logprobs: Tensor
+    computed: Tensor
     grad_norm: float
     clock: Clock
     critic_grad_norm: float | None = None
-
-
-@torch.no_grad()
-def score(
-    forward: Callable[[MicroBatch], Tensor], share_prompt: bool, rollouts: Rollouts, budget: int, parallel: Parallel
-) -> Tensor:
-    """What a model says of every response token: old log-probs, reference log-probs, values.
-
-    Args:
-        forward: micro-batch -> [T] of its tokens.
-        share_prompt: whether the model takes a shared prompt.
-        rollouts: the responses.
-        budget: tokens per micro-batch.
-        parallel: the processes this runs in.
-
-    Returns:
-        [T] float32 on CPU.
-    """
-    out = torch.empty(len(rollouts.tokens))
-    batches = micro_batches(rollouts, list(range(len(rollouts))), budget, share_prompt)
-    for chosen, live in parallel.padded(batches):
-        batch = lay_out(rollouts, chosen, share_prompt)
-        said = forward(batch.to(parallel.device))
-        if live:
-            out[batch.tokens] = said.float().cpu()
-    return out
 
 
 def update(
@@ -137,6 +128,7 @@ def update(
     config: UpdateConfig,
     parallel: Parallel,
     backward: Callable[[Tensor], None],
+    seed: int = 0,
 ) -> UpdateSums:
     """Train on an experience: ``config.optimizer_steps`` optimizer steps.
 
@@ -148,23 +140,28 @@ def update(
         config: how to cut and what to divide by.
         parallel: the processes this runs in.
         backward: ``LightningModule.manual_backward``, so that precision and strategy have their say.
+        seed: of the draw of those that are left out, where ``config.saturated_share`` is below 1.
     """
     rollouts, policy, critic = experience.rollouts, learners.policy, learners.critic
     share_prompt = policy.packs
     scored = torch.zeros(len(rollouts.tokens))
+    kept = _kept(experience, algorithm, config, seed)
     sums: dict[str, float] = {}
     norms: list[list[float]] = []
     clock = Clock(parallel.device)
     for mini in mini_batches(len(rollouts), config.updates_per_rollout) * config.epochs:
         size = Size(*parallel.sum([int(rollouts.lengths[mini].sum()), len(mini)]))
-        batches = parallel.padded(micro_batches(rollouts, mini, config.micro_batch_tokens, share_prompt))
+        there_is = [i for i in mini if kept[i] > 0] or mini[
+            :1
+        ]  # a rank without any keeps in step with one that counts 0
+        batches = parallel.padded(micro_batches(rollouts, there_is, config.micro_batch_tokens, share_prompt))
         for number, (chosen, live) in enumerate(batches):
             batch = lay_out(rollouts, chosen, share_prompt)
             with parallel.synchronise(learners.models, last=number == len(batches) - 1):
                 there = batch.to(parallel.device)
                 logprobs, entropy = policy(there, sampling.temperature)
                 values = None if critic is None else critic(there)
-                tokens = _token_batch(experience, chosen, batch.tokens, config.aggregation, parallel.device)
+                tokens = _token_batch(experience, chosen, batch.tokens, config.aggregation, kept, parallel.device)
                 result = algorithm.loss(logprobs, entropy, tokens, values)
                 micro = Size(len(batch.tokens) if live else 0, batch.responses)
                 weight = micro_batch_weight(config.aggregation, micro, size, sampling.max_tokens, parallel.world_size)
@@ -179,7 +176,17 @@ def update(
         clock.lap("time/optimizer")
     means = [sum(column) / len(norms) for column in zip(*norms, strict=True)]
     trained = len(rollouts.tokens) * config.epochs
-    return UpdateSums(sums, trained, scored, means[0], clock, means[1] if critic is not None else None)
+    computed = rollouts.spread(kept > 0)
+    return UpdateSums(sums, trained, scored, computed, means[0], clock, means[1] if critic is not None else None)
+
+
+def _kept(experience: Experience, algorithm: Algorithm, config: UpdateConfig, seed: int) -> Tensor:
+    """[N] what each response counts; all of them 1 as a rule."""
+    rollouts = experience.rollouts
+    if config.saturated_share == 1:
+        return torch.ones(len(rollouts))
+    assert not algorithm.needs_critic, "a critic learns from every response"
+    return kept_weights(without_advantage(experience.advantages, rollouts.lengths), config.saturated_share, seed)
 
 
 def _step(learners: Learners, max_norm: float, parallel: Parallel) -> list[float]:
@@ -196,7 +203,12 @@ def _step(learners: Learners, max_norm: float, parallel: Parallel) -> list[float
 
 
 def _token_batch(
-    experience: Experience, chosen: list[int], tokens: Tensor, aggregation: Aggregation, device: torch.device
+    experience: Experience,
+    chosen: list[int],
+    tokens: Tensor,
+    aggregation: Aggregation,
+    kept: Tensor,
+    device: torch.device,
 ) -> TokenBatch:
     lengths = experience.rollouts.lengths[chosen]
     weights = token_weights(aggregation, lengths.repeat_interleave(lengths))
@@ -208,8 +220,10 @@ def _token_batch(
         advantages=experience.advantages[tokens].to(device),
         responses=torch.arange(len(chosen)).repeat_interleave(lengths).to(device),
         weights=None if weights is None else weights.to(device),
+        kept=None if bool((kept == 1).all()) else kept[chosen].repeat_interleave(lengths).to(device),
         old_logprobs=take(experience.old_logprobs),
         reference_logprobs=take(experience.reference_logprobs),
+        reference_weights=take(experience.reference_weights),
         old_values=take(experience.values),
         returns=take(experience.returns),
         engine_logprobs=take(experience.rollouts.logprobs),

@@ -28,7 +28,7 @@ def _shares(kinds: list[Kind], parallel: Parallel) -> dict[str, float]:
     verdicts = tuple(Verdict(kind, "1") for kind in kinds)
     rewards = torch.tensor([float(verdict.right) for verdict in verdicts])
     clock = Clock(parallel.device)
-    sums = UpdateSums({}, len(kinds), torch.zeros(len(kinds)), 0.0, clock)
+    sums = UpdateSums({}, len(kinds), torch.zeros(len(kinds)), torch.ones(len(kinds), dtype=torch.bool), 0.0, clock)
     for phase in ("time/rollout", "time/update"):
         clock.lap(phase)
     metrics = step_metrics(Experience(rollouts, verdicts, rewards, rewards), sums, clock, GRPO(), parallel)
@@ -44,7 +44,8 @@ def _mismatch(rank: int, parallel: Parallel) -> dict[str, float]:
     rollouts = rollouts_of([(1,)], [[[7, 8], [9]], [[7, 8]]][rank], n=2)
     rollouts = replace(rollouts, logprobs=torch.tensor(ENGINE[rank]))
     correction = MismatchCorrection("mask", "sequence", threshold=2.0)
-    return mismatch_metrics(rollouts, torch.tensor(SCORED[rank]), correction, parallel)
+    scored = torch.tensor(SCORED[rank])
+    return mismatch_metrics(rollouts, scored, torch.ones_like(scored, dtype=torch.bool), correction, parallel)
 
 
 def _rank(rank: int, rendezvous: str, out: str) -> None:

@@ -16,7 +16,8 @@ from lit_rlvr.models.policy import Policy, frozen
 from lit_rlvr.rewards.verdict import Kind, Verdict
 from lit_rlvr.rollout.engine import Sampling
 from lit_rlvr.training.parallel import Parallel
-from lit_rlvr.training.update import Learners, UpdateConfig, UpdateSums, score, update
+from lit_rlvr.training.score import score
+from lit_rlvr.training.update import Learners, UpdateConfig, UpdateSums, update
 from tests.builders import random_model, rollouts_of
 
 PARALLEL = Parallel(SingleDeviceStrategy(torch.device("cpu")), torch.device("cpu"))
@@ -32,7 +33,8 @@ def _experience(rewards: list[float], stopped: list[bool] | None = None, policy:
 
 
 def _score(policy: Policy, rollouts: Rollouts, temperature: float = 1.0, budget: int = 1000) -> torch.Tensor:
-    return score(lambda batch: policy(batch, temperature)[0], policy.packs, rollouts, budget, PARALLEL)
+    everything = list(range(len(rollouts)))
+    return score(lambda batch: policy(batch, temperature)[0], policy.packs, rollouts, everything, budget, PARALLEL)
 
 
 def _update(

@@ -84,7 +84,7 @@ class GivenRollouts(RLVRModule):
             sums = self.update(experience)
             norms = [sums.grad_norm] + [sums.critic_grad_norm] * (self.critic is not None)
             self.seen[aggregation] = {"norms": norms, "gradients": [o.seen[-1] for o in self.trainer.optimizers]}
-        shared = self.policy.shares_prompt
+        shared = self.policy.packs
         self.seen["micro-batches"] = len(micro_batches(rollouts, list(range(len(rollouts))), 60, shared))
 
 
