@@ -32,10 +32,11 @@ from lit_rlvr.errors import UserError
 from lit_rlvr.mistakes import explain, user_error
 from lit_rlvr.models.export import read_checkpoint
 from lit_rlvr.module import RLVRModule
-from lit_rlvr.plan import make_plan
+from lit_rlvr.plan import make_plan, threads
 from lit_rlvr.rewards.rewards import AnswerReward
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
 from lit_rlvr.training import strategies
+from lit_rlvr.trial import describe_speed, try_speed
 
 CLASS_DEFAULTS = {
     key: f"{kind.__module__}.{kind.__name__}"
@@ -85,7 +86,9 @@ class RLVRTrainer(Trainer):
         """Print what `fit` would do, without doing it."""
         assert isinstance(model, RLVRModule)
         assert isinstance(datamodule, OneShotDataModule)
-        print(make_plan(model, datamodule, self).render())
+        print(make_plan(model, datamodule, self).render(), flush=True)
+        rows = datamodule.share(self.world_size)
+        print(f"  speed       {describe_speed(try_speed(model, rows, self, threads(self)), model, rows)}")
 
 
 class _Parser(LightningArgumentParser):

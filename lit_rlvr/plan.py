@@ -8,21 +8,13 @@ from lightning import Trainer
 from lightning.fabric.utilities.distributed import _suggested_max_num_threads
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
-from lit_rlvr.algorithms.logprobs import CHUNK_LOGITS
 from lit_rlvr.data.datamodule import OneShotDataModule
+from lit_rlvr.estimate import Memory, Run, Shape, estimate
 from lit_rlvr.models.lora import LoRAConfig, add_adapter
 from lit_rlvr.module import RLVRModule
+from lit_rlvr.rollout.engine import engine_dtype
+from lit_rlvr.rollout.transformers_engine import TransformersEngine
 from lit_rlvr.training.strategies import FSDP2Strategy
-
-BYTES_TRAINED = 4 + 4 + 8
-"""Per trained parameter: float32 master weight, float32 gradient, and AdamW's two float32 moments."""
-
-BYTES_FROZEN = 4
-"""Per frozen parameter: the float32 weight."""
-
-ACTIVATIONS_PER_LAYER = 34
-"""Values of size hidden kept per token and layer for the backward pass of a Llama-like layer: the two norms' inputs and
-outputs, q k v, attention output, residuals, and the three of the MLP at about four times hidden each, with their casts."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +56,7 @@ def make_plan(module: RLVRModule, data: OneShotDataModule, trainer: Trainer) -> 
     sampling, update = module.sampling, module.update_config
     share = data.share(trainer.world_size)
     responses = data.rows * sampling.n
-    memory = estimate_memory(module, parameters, trained, share, trainer)
+    memory = estimate_memory(module, parameters, trained, share, data.max_prompt_tokens, trainer)
     epochs = f" ({update.epochs} epochs of {update.updates_per_rollout})" if update.epochs > 1 else ""
     critic = [("critic", f"a value head on {module.critic_source}")] if module.algorithm.needs_critic else []
     lines = [
@@ -92,37 +84,43 @@ def make_plan(module: RLVRModule, data: OneShotDataModule, trainer: Trainer) -> 
         ("processes", _processes(share, sampling.n, trainer)),
         (
             "memory",
-            f"about {memory / 1e9:,.2f} GB per process at the peak (weights, gradients, moments, copies, activations)",
+            f"about {memory.peak / 1e9:,.2f} GB per process at the peak ({_largest(memory)})",
         ),
     ]
-    return Plan(tuple(lines), memory)
+    return Plan(tuple(lines), memory.peak)
 
 
-def estimate_memory(module: RLVRModule, parameters: int, trained: int, rows: int, trainer: Trainer) -> float:
-    """Bytes one process needs at its peak, from the shapes alone.
+def _largest(memory: Memory) -> str:
+    """Its parts in GB, largest first, without those that do not show."""
+    parts = sorted(memory.parts().items(), key=lambda part: -part[1])
+    return ", ".join(f"{name} {size / 1e9:.2f}" for name, size in parts if size >= 0.01e9) or "next to nothing"
 
-    Weights, gradients and moments (sharded under FSDP2), the reference, the engine's copy and its key-value cache, the
-    activations of one micro-batch, and the chunk of logits.
-    """
-    config = module.model_config.get_text_config()
-    shards = trainer.world_size if isinstance(trainer.strategy, FSDP2Strategy) else 1
-    half = "bf16" in str(trainer.precision)
-    frozen = 0 if module.lora is None else parameters
+
+def estimate_memory(
+    module: RLVRModule, parameters: int, trained: int, rows: int, prompt: int, trainer: Trainer
+) -> Memory:
+    """What one process needs, from the shapes alone."""
+    whole = 0 if module.lora is None else parameters  # the base under an adapter
     if module.algorithm.needs_reference and module.reference_source is not None:
-        frozen += parameters
-    critic = parameters if module.algorithm.needs_critic else 0  # a body of the policy's size, as a rule
-    held = frozen * BYTES_FROZEN + (trained + critic) * BYTES_TRAINED
-    weights = held / shards + parameters * (2 if half else 4)
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    cache = (
-        rows * module.sampling.n * module.sampling.max_tokens * config.num_hidden_layers * 2 * heads * head_size
-    ) * (2 if half else 4)
-    layers = 2 if module.gradient_checkpointing else config.num_hidden_layers
-    tokens = min(module.update_config.micro_batch_tokens, rows * module.sampling.n * module.sampling.max_tokens)
-    activations = tokens * config.hidden_size * ACTIVATIONS_PER_LAYER * layers * (2 if half else 4)
-    logits = min(CHUNK_LOGITS, tokens * config.vocab_size) * 4 * 4  # logits, log-probs, probabilities and a gradient
-    return weights + max(cache, activations + logits)
+        whole += parameters
+    on_cpu = trainer.strategy.root_device.type == "cpu"
+    run = Run(
+        responses=rows * module.sampling.n,
+        tokens=module.sampling.max_tokens,
+        prompt=prompt,
+        micro_batch_tokens=module.update_config.micro_batch_tokens,
+        half="bf16" in str(trainer.precision),
+        engine_half=engine_dtype(getattr(module.engine, "dtype", "auto"), trainer.strategy.root_device)
+        != torch.float32,
+        trained=trained,
+        frozen=whole,
+        critic=parameters if module.algorithm.needs_critic else 0,  # a body of the policy's size, as a rule
+        shards=trainer.world_size if isinstance(trainer.strategy, FSDP2Strategy) else 1,
+        checkpointing=module.gradient_checkpointing,
+        engine_here=isinstance(module.engine, TransformersEngine),
+        on_cpu=on_cpu,
+    )
+    return estimate(Shape.of(module.model_config.get_text_config(), parameters), run)
 
 
 def _reference(module: RLVRModule) -> str:
@@ -150,7 +148,7 @@ def _processes(rows: int, samples: int, trainer: Trainer) -> str:
     """What each process does and holds."""
     strategy = trainer.strategy
     name = type(strategy).__name__.removesuffix("Strategy")
-    share = f"{_count(rows, 'row')} = {_count(rows * samples, 'response')} and {_count(_threads(trainer), 'thread')}"
+    share = f"{_count(rows, 'row')} = {_count(rows * samples, 'response')} and {_count(threads(trainer), 'thread')}"
     if trainer.world_size > 1:
         sharded = isinstance(strategy, FSDP2Strategy)
         holds = "weights, gradients and moments sharded, the engine's copy whole" if sharded else "the whole model"
@@ -158,7 +156,7 @@ def _processes(rows: int, samples: int, trainer: Trainer) -> str:
     return f"{trainer.world_size} ({name}), {share}, precision {trainer.precision}"
 
 
-def _threads(trainer: Trainer) -> int:
+def threads(trainer: Trainer) -> int:
     """CPU threads of a process: as told, or the cores shared out, as Lightning's launcher does when the run starts."""
     if trainer.world_size == 1 or "OMP_NUM_THREADS" in os.environ:
         return torch.get_num_threads()
