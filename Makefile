@@ -1,6 +1,6 @@
 # `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help install format lint test test-slow test-gpu test-vllm bench bench-rollout bench-verifier bench-processes bench-vllm golds tiny tiny-base table package
+.PHONY: help install format lint test test-slow test-gpu test-vllm bench bench-rollout bench-verifier bench-processes bench-gpu bench-vllm golds tiny tiny-base table package
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench-verifier:  ## CPU milliseconds per verdict, ours and plain math-verify on 
 
 bench-processes:  ## seconds per RL step on one process and on two
 	python tests/benchmarks/bench_processes.py
+
+bench-gpu:  ## all that wants a GPU, in one call of less than eight minutes
+	python -m tests.benchmarks.bench_gpu
 
 bench-vllm: .venv-vllm/ready  ## tokens per CPU-second of the vLLM engine against the transformers engine
 	OMP_WAIT_POLICY=PASSIVE .venv-vllm/bin/python tests/benchmarks/bench_vllm.py

@@ -151,9 +151,12 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, prefix: tuple[Tensor, Ten
         value = torch.cat((prefix_value.expand(batch, *prefix_value.shape), value), dim=1)
         mask = torch.ones(length, key.shape[1], dtype=torch.bool, device=query.device).tril(len(prefix_key))
     query, key, value = (x.transpose(1, 2) for x in (query, key, value))
-    grouped = query.shape[1] != key.shape[1]
+    group = query.shape[1] // key.shape[1]
+    if mask is not None and group > 1:
+        # With a mask, GPUs have no fused kernel for grouped heads: the plain one would keep every score.
+        key, value = (x.repeat_interleave(group, dim=1) for x in (key, value))
     mixed = F.scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=grouped
+        query, key, value, attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=mask is None and group > 1
     )
     return mixed.transpose(1, 2)
 
