@@ -4,7 +4,6 @@ To: `lit-rlvr plan`. Weights are random, since time does not depend on them; eve
 """
 
 import copy
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -20,19 +19,22 @@ from lit_rlvr.models.policy import Policy
 from lit_rlvr.module import RLVRModule
 from lit_rlvr.plan import count_parameters
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
+from lit_rlvr.training.clock import Clock
 
 Result = TypeVar("Result")
 
-LAYERS = (2, 4)
+LAYERS = (2, 6)
 """Tried numbers of layers; from these two times follows that of a layer, and that of all else."""
 
 CPU_PARAMETERS = 300e6
 """The largest trial on CPU: beyond, it would take longer than anybody waits for a plan."""
 
 PROMPT_TOKENS = 64
-ROLLOUT_TOKENS = 32
-UPDATE_TOKENS = {"cpu": 512, "cuda": 8192}
-"""Of a trial: long enough for full speed, and no longer."""
+OPERATIONS = {"cpu": 2e11, "cuda": 2e13}
+"""Of one timing: a second or less, and many tokens of a small model, whose full speed few do not reach."""
+
+TIMINGS = 3
+"""The shortest counts: a machine is never faster than it is, and what is drawn out to all layers must not be noise."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,12 @@ def _seconds(module: RLVRModule, config: PretrainedConfig, rows: int, trainer: T
     draw = torch.Generator().manual_seed(0)
     vocabulary = min(len(module.tokenizer), config.get_text_config().vocab_size)
     prompt = tuple(torch.randint(vocabulary, (PROMPT_TOKENS,), generator=draw).tolist())
-    sampling = replace(
-        module.sampling, n=rows * module.sampling.n, max_tokens=min(ROLLOUT_TOKENS, module.sampling.max_tokens)
-    )
+    responses = rows * module.sampling.n
+    affordable = OPERATIONS.get(device.type, OPERATIONS["cuda"]) / count_parameters(config)
+    length = max(
+        8, min(module.sampling.max_tokens, int(affordable / 2 / responses))
+    )  # 2 operations per parameter and token
+    sampling = replace(module.sampling, n=responses, max_tokens=length)
     tried = module.engine if isinstance(module.engine, TransformersEngine) else TransformersEngine()
     engine = TransformersEngine(tried.dtype, tried.max_batch, tried.max_batch_tokens)
     engine.setup(model, module.tokenizer, device)
@@ -130,7 +135,7 @@ def _seconds(module: RLVRModule, config: PretrainedConfig, rows: int, trainer: T
     rollout, rollouts = _timed(lambda: engine.generate([prompt], sampling, seed=0), device)
     engine.close()
     policy = Policy(model.requires_grad_(True), vocabulary, module.gradient_checkpointing).train()
-    budget = min(module.update_config.micro_batch_tokens, UPDATE_TOKENS.get(device.type, UPDATE_TOKENS["cuda"]))
+    budget = min(module.update_config.micro_batch_tokens, max(512, int(affordable / 6)))  # 6 there and back
     count = max(1, min(len(rollouts), budget // int(rollouts.lengths.max())))
     batch = lay_out(rollouts, list(range(count))).to(device)
     half = "bf16" in str(trainer.precision)
@@ -149,11 +154,11 @@ def _seconds(module: RLVRModule, config: PretrainedConfig, rows: int, trainer: T
 
 
 def _timed(run: Callable[[], Result], device: torch.device) -> tuple[float, Result]:
-    """(seconds, result)"""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    started = time.perf_counter()
-    result = run()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - started, result
+    """(seconds of the fastest of ``TIMINGS`` runs, result)"""
+    seconds = []
+    for _ in range(TIMINGS):
+        clock = Clock(device)
+        result = run()
+        clock.lap("run")
+        seconds.append(clock.wall["run"])
+    return min(seconds), result
