@@ -151,10 +151,9 @@ def update(
     clock = Clock(parallel.device)
     for mini in mini_batches(len(rollouts), config.updates_per_rollout) * config.epochs:
         size = Size(*parallel.sum([int(rollouts.lengths[mini].sum()), len(mini)]))
-        there_is = [i for i in mini if kept[i] > 0] or mini[
-            :1
-        ]  # a rank without any keeps in step with one that counts 0
-        batches = parallel.padded(micro_batches(rollouts, there_is, config.micro_batch_tokens, share_prompt))
+        # A rank on which none is kept keeps in step with one that counts 0.
+        present = [i for i in mini if kept[i] > 0] or mini[:1]
+        batches = parallel.padded(micro_batches(rollouts, present, config.micro_batch_tokens, share_prompt))
         for number, (chosen, live) in enumerate(batches):
             batch = lay_out(rollouts, chosen, share_prompt)
             with parallel.synchronise(learners.models, last=number == len(batches) - 1):
