@@ -1,4 +1,4 @@
-"""How fast a run will be here: a few of the policy's layers tried for some seconds, and drawn out to all of them.
+"""How fast a run will be here: the policy, or a few of its layers drawn out to all of them, tried for some seconds.
 
 To: `lit-rlvr plan`. Weights are random, since time does not depend on them; everything else is what the run itself calls.
 """
@@ -7,7 +7,6 @@ import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import torch
 from lightning import Trainer
@@ -21,19 +20,18 @@ from lit_rlvr.plan import count_parameters
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
 from lit_rlvr.training.clock import Clock
 
-Result = TypeVar("Result")
-
 LAYERS = (2, 6)
 """Tried numbers of layers; from these two times follows that of a layer, and that of all else."""
 
-CPU_PARAMETERS = 300e6
-"""The largest trial on CPU: beyond, it would take longer than anybody waits for a plan."""
+WHOLE_PARAMETERS = 300e6
+"""Up to this size the whole policy is tried. Of larger ones a few layers, on a GPU; on CPU nobody waits that long for a plan."""
 
 PROMPT_TOKENS = 64
-OPERATIONS = {"cpu": 2e11, "cuda": 2e13}
-"""Of one timing: a second or less, and many tokens of a small model, whose full speed few do not reach."""
+OPERATIONS = {"cpu": 1e12, "cuda": 1e14}
+"""Of one forward and backward pass, and a fifth of it of a rollout: some seconds, and as many tokens of a small model as the
+run's own micro-batch has. Fewer would not reach full speed, for weights are cast and gradients added up once in each."""
 
-TIMINGS = 3
+TIMINGS = 2
 """The shortest counts: a machine is never faster than it is, and what is drawn out to all layers must not be noise."""
 
 
@@ -71,19 +69,19 @@ def try_speed(module: RLVRModule, rows: int, trainer: Trainer, threads: int) -> 
     """
     config, layers = module.model_config, module.model_config.get_text_config().num_hidden_layers
     device = trainer.strategy.root_device
-    few, more = (min(number, layers) for number in LAYERS)
-    largest = _with_layers(config, more)
-    if device.type == "cpu" and count_parameters(largest) > CPU_PARAMETERS:
+    whole = count_parameters(config) <= WHOLE_PARAMETERS
+    if device.type == "cpu" and not whole:
         return None
+    few, more = (layers if whole else min(number, layers) for number in LAYERS)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        long = _seconds(module, largest, rows, trainer)
+        long = _seconds(module, _with_layers(config, more), rows, trainer)
         short = long if few == more else _seconds(module, _with_layers(config, few), rows, trainer)
     finally:
         torch.set_num_threads(before)
     rollout, update = (
-        None if a is None or b is None else (b if layers <= LAYERS[1] else drawn_out(a, b, layers))
+        None if a is None or b is None else (b if few == more else drawn_out(a, b, layers))
         for a, b in zip(short, long, strict=True)
     )
     assert update is not None
@@ -93,7 +91,9 @@ def try_speed(module: RLVRModule, rows: int, trainer: Trainer, threads: int) -> 
 def describe_speed(speed: Speed | None, module: RLVRModule, rows: int) -> str:
     """A line of the plan."""
     if speed is None:
-        return f"not tried: {LAYERS[1]} of the policy's layers are too large for a trial on CPU"
+        return (
+            f"not tried: a policy of more than {WHOLE_PARAMETERS / 1e6:.0f}M parameters is too large for a trial on CPU"
+        )
     update = f"{speed.update:,.0f} of forward and backward passes"
     tokens = rows * module.sampling.n * module.sampling.max_tokens
     seconds = speed.step_seconds(tokens)
@@ -131,34 +131,34 @@ def _seconds(module: RLVRModule, config: PretrainedConfig, rows: int, trainer: T
     tried = module.engine if isinstance(module.engine, TransformersEngine) else TransformersEngine()
     engine = TransformersEngine(tried.dtype, tried.max_batch, tried.max_batch_tokens)
     engine.setup(model, module.tokenizer, device)
-    engine.generate([prompt], replace(sampling, max_tokens=2), seed=0)
-    rollout, rollouts = _timed(lambda: engine.generate([prompt], sampling, seed=0), device)
-    engine.close()
+    rollouts = engine.generate([prompt], sampling, seed=0)
     policy = Policy(model.requires_grad_(True), vocabulary, module.gradient_checkpointing).train()
     budget = min(module.update_config.micro_batch_tokens, max(512, int(affordable / 6)))  # 6 there and back
     count = max(1, min(len(rollouts), budget // int(rollouts.lengths.max())))
     batch = lay_out(rollouts, list(range(count))).to(device)
     half = "bf16" in str(trainer.precision)
+    bonus = getattr(module.algorithm, "entropy_coefficient", 0.0)  # without it the entropy has no backward pass
 
     def update() -> None:
         casts: AbstractContextManager[object] = torch.autocast(device.type, torch.bfloat16) if half else nullcontext()
         with casts:
             logprobs, entropy = policy(batch, module.sampling.temperature)
-            loss = logprobs.sum() - 1e-3 * entropy.sum()
+            loss = logprobs.sum() - bonus * entropy.sum()
         loss.backward()
 
-    update()
-    passes, _ = _timed(update, device)
-    generated = None if tried is not module.engine else rollout / len(rollouts.tokens)
-    return generated, passes / len(batch.ids)
+    # In this order: the verifier's workers are still starting when a plan is made, and take the cores from what comes first.
+    passes = _timed(update, device)
+    rollout = _timed(lambda: engine.generate([prompt], sampling, seed=0), device)
+    engine.close()
+    return None if tried is not module.engine else rollout / len(rollouts.tokens), passes / len(batch.ids)
 
 
-def _timed(run: Callable[[], Result], device: torch.device) -> tuple[float, Result]:
-    """(seconds of the fastest of ``TIMINGS`` runs, result)"""
+def _timed(run: Callable[[], object], device: torch.device) -> float:
+    """Seconds of the fastest of ``TIMINGS`` runs."""
     seconds = []
     for _ in range(TIMINGS):
         clock = Clock(device)
-        result = run()
+        run()
         clock.lap("run")
         seconds.append(clock.wall["run"])
-    return min(seconds), result
+    return min(seconds)

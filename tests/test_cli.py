@@ -159,7 +159,17 @@ def test_without_a_progress_bar(repository: Path, tmp_path: Path) -> None:
 def test_plan_trains_nothing(repository: Path, tmp_path: Path) -> None:
     result = lit_rlvr(repository, "plan", *SMALL, "--trainer.logger.init_args.save_dir", str(tmp_path))
     assert result.returncode == 0, result.stderr
-    for label in ("policy", "reference", "algorithm", "rollouts", "updates", "evaluation", "processes", "memory", "speed"):
+    for label in (
+        "policy",
+        "reference",
+        "algorithm",
+        "rollouts",
+        "updates",
+        "evaluation",
+        "processes",
+        "memory",
+        "speed",
+    ):
         assert label in result.stdout
     assert not any(tmp_path.rglob("*.ckpt"))
 

@@ -66,7 +66,7 @@ def test_an_engine_of_its_own_kind_is_not_tried(repository: Path) -> None:
 
 
 def test_what_is_too_large_is_not_tried(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lit_rlvr.trial.CPU_PARAMETERS", 1000)
+    monkeypatch.setattr("lit_rlvr.trial.WHOLE_PARAMETERS", 1000)
     module = _module(repository)
     assert try_speed(module, 1, _trainer(), threads=1) is None
-    assert describe_speed(None, module, 1).startswith("not tried: 6 of the policy's layers")
+    assert describe_speed(None, module, 1).startswith("not tried: a policy of more than 0M")
