@@ -3,7 +3,6 @@
 To: `lit-rlvr plan`. Weights are random, since time does not depend on them; everything else is what the run itself calls.
 """
 
-import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from lightning import Trainer
 from transformers import PretrainedConfig
 
 from lit_rlvr.algorithms.packing import lay_out
-from lit_rlvr.models.fresh import fresh_module
+from lit_rlvr.models.fresh import fresh_module, with_layers
 from lit_rlvr.models.policy import Policy
 from lit_rlvr.module import RLVRModule
 from lit_rlvr.plan import count_parameters
@@ -28,8 +27,8 @@ WHOLE_PARAMETERS = 300e6
 
 PROMPT_TOKENS = 64
 OPERATIONS = {"cpu": 1e12, "cuda": 1e14}
-"""Of one forward and backward pass, and a fifth of it of a rollout: some seconds, and as many tokens of a small model as the
-run's own micro-batch has. Fewer would not reach full speed, for weights are cast and gradients added up once in each."""
+"""Of one timing, within the run's own sizes: some seconds, and as many tokens of a small model as the run's micro-batch has.
+Fewer would not reach full speed, for weights are cast and gradients added up once in each."""
 
 TIMINGS = 2
 """The shortest counts: a machine is never faster than it is, and what is drawn out to all layers must not be noise."""
@@ -76,15 +75,17 @@ def try_speed(module: RLVRModule, rows: int, trainer: Trainer, threads: int) -> 
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        long = _seconds(module, _with_layers(config, more), rows, trainer)
-        short = long if few == more else _seconds(module, _with_layers(config, few), rows, trainer)
+        more_rollout, more_update = _seconds(module, with_layers(config, more), rows, trainer)
+        if few == more:
+            rollout, update = more_rollout, more_update
+        else:
+            few_rollout, few_update = _seconds(module, with_layers(config, few), rows, trainer)
+            update = drawn_out(few_update, more_update, layers)
+            rollout = None
+            if few_rollout is not None and more_rollout is not None:
+                rollout = drawn_out(few_rollout, more_rollout, layers)
     finally:
         torch.set_num_threads(before)
-    rollout, update = (
-        None if a is None or b is None else (b if few == more else drawn_out(a, b, layers))
-        for a, b in zip(short, long, strict=True)
-    )
-    assert update is not None
     return Speed(None if rollout is None else 1 / rollout, 1 / update)
 
 
@@ -105,15 +106,6 @@ def describe_speed(speed: Speed | None, module: RLVRModule, rows: int) -> str:
     )
 
 
-def _with_layers(config: PretrainedConfig, layers: int) -> PretrainedConfig:
-    fewer = copy.deepcopy(config)
-    text = fewer.get_text_config()
-    text.num_hidden_layers = layers
-    if getattr(text, "layer_types", None):
-        text.layer_types = text.layer_types[:layers]
-    return fewer
-
-
 def _seconds(module: RLVRModule, config: PretrainedConfig, rows: int, trainer: Trainer) -> tuple[float | None, float]:
     """Seconds per token of (rollout, forward and backward pass) with the model of this configuration."""
     device = trainer.strategy.root_device
@@ -124,16 +116,15 @@ def _seconds(module: RLVRModule, config: PretrainedConfig, rows: int, trainer: T
     prompt = tuple(torch.randint(vocabulary, (PROMPT_TOKENS,), generator=draw).tolist())
     responses = rows * module.sampling.n
     affordable = OPERATIONS.get(device.type, OPERATIONS["cuda"]) / count_parameters(config)
-    length = max(
-        8, min(module.sampling.max_tokens, int(affordable / 2 / responses))
-    )  # 2 operations per parameter and token
+    # A parameter takes 2 operations per token that is drawn, and 6 there and back.
+    length = max(8, min(module.sampling.max_tokens, int(affordable / 2 / responses)))
     sampling = replace(module.sampling, n=responses, max_tokens=length)
     tried = module.engine if isinstance(module.engine, TransformersEngine) else TransformersEngine()
     engine = TransformersEngine(tried.dtype, tried.max_batch, tried.max_batch_tokens)
     engine.setup(model, module.tokenizer, device)
     rollouts = engine.generate([prompt], sampling, seed=0)
     policy = Policy(model.requires_grad_(True), vocabulary, module.gradient_checkpointing).train()
-    budget = min(module.update_config.micro_batch_tokens, max(512, int(affordable / 6)))  # 6 there and back
+    budget = min(module.update_config.micro_batch_tokens, max(512, int(affordable / 6)))
     count = max(1, min(len(rollouts), budget // int(rollouts.lengths.max())))
     batch = lay_out(rollouts, list(range(count))).to(device)
     half = "bf16" in str(trainer.precision)
@@ -148,9 +139,9 @@ def _seconds(module: RLVRModule, config: PretrainedConfig, rows: int, trainer: T
 
     # In this order: the verifier's workers are still starting when a plan is made, and take the cores from what comes first.
     passes = _timed(update, device)
-    rollout = _timed(lambda: engine.generate([prompt], sampling, seed=0), device)
+    rollout = _timed(lambda: engine.generate([prompt], sampling, seed=0), device) if tried is module.engine else None
     engine.close()
-    return None if tried is not module.engine else rollout / len(rollouts.tokens), passes / len(batch.ids)
+    return None if rollout is None else rollout / len(rollouts.tokens), passes / len(batch.ids)
 
 
 def _timed(run: Callable[[], object], device: torch.device) -> float:

@@ -84,7 +84,7 @@ class _Score(torch.autograd.Function):
         temperature, softcap, rows = ctx.settings
         grad_hidden = torch.empty_like(hidden)
         # Sums of many chunks: in 16 bits the later ones would round away.
-        exact = torch.float64 if head.dtype == torch.float64 else torch.float32
+        exact = torch.promote_types(head.dtype, torch.float32)
         grad_head = torch.zeros(head.shape, dtype=exact, device=head.device) if ctx.needs_input_grad[1] else None
         grad_bias = None if bias is None else torch.zeros_like(bias, dtype=exact)
         grad_logprobs, grad_entropy = grad_logprobs[:, None] / temperature, grad_entropy[:, None] / temperature

@@ -12,7 +12,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from lit_rlvr.algorithms.packing import MicroBatch
 from lit_rlvr.models.fresh import SMALL_VOCABULARY, two_layers
-from lit_rlvr.models.packed_attention import PACKED, Layout, NotPackableError
+from lit_rlvr.models.packed_attention import PACKED, Layout, NotPackableError, places_of
 
 PACKING_TOLERANCE = 1e-5
 """Packed and plain forward are the same sums in another order: in float32 that leaves about 1e-6 of values near 1."""
@@ -67,9 +67,8 @@ class Body(nn.Module):
         if not self.packs or (window is not None and window < batch.prefix + max(batch.lengths)):
             return padded_states(self.model, batch)[batch.select]
         learns = torch.is_grad_enabled() or any(p.requires_grad for p in self.parameters())
-        if (
-            learns or batch.prefix == 0 or not any(batch.lengths)
-        ):  # one forward pass in any case: ranks keep in step by it
+        # Without a sequence, too, there is one forward pass: ranks keep in step by it.
+        if learns or batch.prefix == 0 or not any(batch.lengths):
             return packed_states(self.model, batch)[batch.select]
         # A frozen model says the same of a prompt for the whole run.
         prompt = tuple(batch.ids[: batch.prefix].tolist())
@@ -95,9 +94,8 @@ def packed_states(
             those of the sequences), filled where it is empty.
     """
     known = bool(memory)
-    remembered = {} if memory is None else memory
-    layout = Layout(batch.prefix, batch.lengths, remembered, remembers=memory is not None and not known)
     device = batch.ids.device
+    layout = Layout(batch.prefix, batch.lengths, places_of(batch.lengths, device), memory)
     behind = [torch.arange(batch.prefix, batch.prefix + length, device=device) for length in batch.lengths]
     positions = torch.cat(behind if known else [torch.arange(batch.prefix, device=device), *behind])
     ids = batch.ids[batch.prefix :] if known else batch.ids

@@ -16,14 +16,22 @@ def fresh_module(config: PretrainedConfig, dtype: torch.dtype, seed: int = 0) ->
     return module.eval().requires_grad_(False)
 
 
+def with_layers(config: PretrainedConfig, layers: int) -> PretrainedConfig:
+    """The same architecture with its first ``layers`` layers, or with all where it has no more."""
+    fewer = copy.deepcopy(config)
+    text = fewer.get_text_config()
+    text.num_hidden_layers = min(layers, text.num_hidden_layers)
+    if getattr(text, "layer_types", None):
+        text.layer_types = text.layer_types[: text.num_hidden_layers]
+    return fewer
+
+
 def two_layers(config: PretrainedConfig) -> PreTrainedModel:
     """The configuration's first two layers with a vocabulary of 64 tokens, in float32 on CPU."""
-    small = copy.deepcopy(config)
-    small.num_hidden_layers, small.vocab_size = min(2, config.num_hidden_layers), SMALL_VOCABULARY
+    small = with_layers(config, 2)
+    small.vocab_size = SMALL_VOCABULARY
     for special in ("pad_token_id", "bos_token_id", "eos_token_id"):
         setattr(small, special, None)
-    if getattr(small, "layer_types", None):
-        small.layer_types = small.layer_types[: small.num_hidden_layers]
     module = fresh_module(small, torch.float32)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():

@@ -4,7 +4,7 @@ From: `models/body.py`, which lays a micro-batch out in one row, so that every o
 attention layers of any transformers model that asks its configuration which attention to use.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
@@ -32,32 +32,31 @@ class Layout:
     Attributes:
         prefix: tokens at its beginning that all sequences see; 0 for none.
         lengths: tokens of each sequence, in order.
-        memory: attention layer's number -> keys and values [prefix, key heads, D] of a prefix that is not in the row, for
-            it has been computed before; filled where ``remembers`` is set.
-        remembers: whether to fill it.
+        places: [N] int64, where the sequences' tokens stand in [B, longest], flattened; None where all are equally long.
+        memory: attention layer's number -> keys and values [prefix, key heads, D] of the prefix. A layer that is in it
+            has no prefix in the row, one that is not puts its own there; None where nothing is to be kept.
     """
 
     prefix: int
     lengths: tuple[int, ...]
-    memory: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    remembers: bool = False
+    places: Tensor | None = None
+    memory: dict[int, tuple[Tensor, Tensor]] | None = None
 
     @property
     def longest(self) -> int:
         """Tokens of the longest sequence."""
         return max(self.lengths, default=0)
 
-    @property
-    def even(self) -> bool:
-        """Whether all sequences are equally long."""
-        return self.longest * len(self.lengths) == sum(self.lengths)
 
-    def places(self, device: torch.device) -> Tensor:
-        """[N] int64: where the sequences' tokens stand in [B, longest], flattened."""
-        counts = torch.tensor(self.lengths)
-        starts = torch.tensor([0, *accumulate(self.lengths[:-1])])
-        within = torch.arange(int(counts.sum())) - starts.repeat_interleave(counts)
-        return (torch.arange(len(counts)) * self.longest).repeat_interleave(counts).add_(within).to(device)
+def places_of(lengths: tuple[int, ...], device: torch.device) -> Tensor | None:
+    """``Layout.places`` of sequences with these lengths."""
+    longest = max(lengths, default=0)
+    if longest * len(lengths) == sum(lengths):
+        return None
+    counts = torch.tensor(lengths)
+    starts = torch.tensor([0, *accumulate(lengths[:-1])])
+    within = torch.arange(int(counts.sum())) - starts.repeat_interleave(counts)
+    return (torch.arange(len(counts)) * longest).repeat_interleave(counts).add_(within).to(device)
 
 
 def packed_attention(
@@ -108,7 +107,7 @@ def packed_attention(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     number = int(module.layer_idx)  # type: ignore[arg-type]
     outs = []
-    if number in layout.memory:
+    if layout.memory is not None and number in layout.memory:
         common = layout.memory[number]
     else:
         common = key[: layout.prefix], value[: layout.prefix]
@@ -116,8 +115,8 @@ def packed_attention(
             mine, query, key, value = query[: layout.prefix], *(x[layout.prefix :] for x in (query, key, value))
             nothing = common[0][:0], common[1][:0]
             outs.append(_attend(mine[None], common[0][None], common[1][None], nothing, scale)[0])
-    if layout.remembers:
-        layout.memory[number] = common
+        if layout.memory is not None:
+            layout.memory[number] = common
     if len(query):
         outs.append(_sequences(query, key, value, common, layout, scale))
     return torch.cat(outs)[None], None
@@ -128,7 +127,7 @@ def _sequences(
 ) -> Tensor:
     """[N, heads, D]: each sequence over the prefix and itself. Padding stands behind, where no query looks."""
     shape = len(layout.lengths), layout.longest
-    places = None if layout.even else layout.places(query.device)
+    places = layout.places
 
     def rows(flat: Tensor) -> Tensor:
         if places is not None:

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from lit_rlvr.events import event_files, read_events
 from lit_rlvr.rollout.engine import Sampling
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
 from tests.benchmarks.step.models import TINY, folder_of
@@ -92,9 +92,8 @@ def fit(folder: Path, small: bool, *arguments: str) -> tuple[Path, float]:
 
 def curves(run: Path) -> dict[str, list[float]]:
     """Curve -> its values, RL step by RL step."""
-    events = EventAccumulator(str(run))
-    events.Reload()
-    return {name: [round(point.value, 6) for point in events.Scalars(name)] for name in CURVES}
+    events, _ = read_events(event_files(run))
+    return {name: [round(value, 6) for value in events.scalars[name].values()] for name in CURVES}
 
 
 def numerics(small: bool, folder: Path) -> dict[str, Any]:
