@@ -10,9 +10,9 @@ import torch
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    """Bit-for-bit claims are made for one thread: the order of a parallel sum depends on the thread count."""
+    """Bit-for-bit claims are made for one number of threads, and the run of another test may have left two."""
     torch.set_num_threads(1)
 
 

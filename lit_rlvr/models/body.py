@@ -65,11 +65,11 @@ class Body(nn.Module):
         """[T, H] hidden states that stand before each of the micro-batch's T response tokens."""
         window = getattr(self.model.config.get_text_config(), "sliding_window", None)
         if not self.packs or (window is not None and window < batch.prefix + max(batch.lengths)):
-            return padded_states(self.model, batch)[batch.select]
+            return chosen(padded_states(self.model, batch), batch)
         learns = torch.is_grad_enabled() or any(p.requires_grad for p in self.parameters())
         # Without a sequence, too, there is one forward pass: ranks keep in step by it.
         if learns or batch.prefix == 0 or not any(batch.lengths):
-            return packed_states(self.model, batch)[batch.select]
+            return chosen(packed_states(self.model, batch), batch)
         # A frozen model says the same of a prompt for the whole run.
         prompt = tuple(batch.ids[: batch.prefix].tolist())
         if self._remembered is None or self._remembered.prompt != prompt:
@@ -77,9 +77,18 @@ class Body(nn.Module):
             states = packed_states(self.model, batch, memory)
             kept = {number: (key.clone(), value.clone()) for number, (key, value) in memory.items()}
             self._remembered = Remembered(prompt, states[: batch.prefix].clone(), kept)
-            return states[batch.select]
+            return chosen(states, batch)
         states = packed_states(self.model, batch, self._remembered.memory)
-        return torch.cat((self._remembered.states, states))[batch.select]
+        return chosen(torch.cat((self._remembered.states, states)), batch)
+
+
+def chosen(states: Tensor, batch: MicroBatch) -> Tensor:
+    """[T, H] of the [S, H] states, those that stand before a response token.
+
+    ``states[batch.select]`` would add up its gradient in an order that depends on the threads: every response chooses the
+    prompt's last state, and two threads that add to it at once round differently from run to run.
+    """
+    return states.index_select(0, batch.select)
 
 
 def packed_states(

@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from lit_rlvr.algorithms.packing import MicroBatch, lay_out
 from lit_rlvr.models import body as module
-from lit_rlvr.models.body import Body, padded_states, why_not_packed
+from lit_rlvr.models.body import Body, chosen, padded_states, why_not_packed
 from lit_rlvr.models.loading import RANDOM_SHAPE
 from tests.builders import random_model, rollouts_of
 
@@ -104,3 +104,12 @@ def test_without_a_layout_the_model_is_the_plain_one() -> None:
         warnings.simplefilter("error")
         Body(model)
     torch.testing.assert_close(model(ids, attention_mask=mask).logits[:, 2:], expected[:, 2:])
+
+
+def test_the_gradient_does_not_depend_on_how_threads_take_turns() -> None:
+    batch = lay_out(rollouts_of([PROMPT], [[8, 9, 10, 11, 1]] * 64, n=64), list(range(64)))
+    states = torch.randn(len(batch.ids), 256, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    weights = torch.randn(len(batch.select), 256, generator=torch.Generator().manual_seed(1))
+    torch.set_num_threads(2)
+    seen = [torch.autograd.grad((chosen(states, batch) * weights).sum(), states)[0] for _ in range(50)]
+    assert all(torch.equal(one, seen[0]) for one in seen)

@@ -24,9 +24,10 @@ def test_laps_add_up_and_leave_no_gap() -> None:
         clock.lap("time/backward")
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     assert list(clock.wall) == list(clock.cpu) == ["time/forward", "time/backward"]
-    assert clock.cpu["time/forward"] >= 0.04  # both laps of it
-    assert clock.wall["time/forward"] >= 0.04
-    assert clock.wall["time/backward"] >= 0.04
+    assert clock.cpu["time/forward"] > 0.039  # both laps of it
+    # The two kinds of time come from two clocks, which need not agree to the microsecond.
+    assert clock.wall["time/forward"] > 0.039
+    assert clock.wall["time/backward"] > 0.039
     assert clock.cpu["time/backward"] < 0.02  # asleep
     assert sum(clock.wall.values()) == pytest.approx(wall, abs=0.01)
     assert sum(clock.cpu.values()) == pytest.approx(cpu, abs=0.01)
