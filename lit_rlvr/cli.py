@@ -5,11 +5,12 @@ see where it was noticed.
 """
 
 import logging
+import os
 import sys
 import warnings
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import transformers
 from jsonargparse import ActionConfigFile, Namespace
@@ -29,13 +30,16 @@ from lit_rlvr.callbacks.tracking import SaturationTracker
 from lit_rlvr.commands import COMMANDS, call, leave
 from lit_rlvr.data.datamodule import OneShotDataModule
 from lit_rlvr.errors import UserError
+from lit_rlvr.files import run_folder
 from lit_rlvr.mistakes import explain, user_error
-from lit_rlvr.models.export import read_checkpoint
 from lit_rlvr.module import RLVRModule
 from lit_rlvr.plan import make_plan, threads
+from lit_rlvr.resume import choose_checkpoint, enter
 from lit_rlvr.rewards.rewards import AnswerReward
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
+from lit_rlvr.run_lock import lock
 from lit_rlvr.training import strategies
+from lit_rlvr.training.interrupt import Interrupted
 from lit_rlvr.trial import describe_speed, try_speed
 
 CLASS_DEFAULTS = {
@@ -70,13 +74,14 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 }
 
 SECTIONS = {
-    "evaluation": PeriodicEvaluation,
     "checkpoint": RLCheckpoint,
     "samples": SampleLogger,
     "history": AccuracyHistory,
     "saturation": SaturationTracker,
+    "evaluation": PeriodicEvaluation,
 }
-"""Callbacks that every run has, each with a section of its own in the configuration."""
+"""Callbacks that every run has, each with a section of its own in the configuration. Evaluation comes after those that record
+the step (and before checkpoints, which Lightning calls last): where it is interrupted, they have done theirs."""
 
 
 class RLVRTrainer(Trainer):
@@ -120,6 +125,12 @@ class RLVRCLI(LightningCLI):
         for section, callback in SECTIONS.items():
             parser.add_lightning_class_args(callback, section)
         parser.set_defaults({f"model.{key}": {"class_path": name} for key, name in CLASS_DEFAULTS.items()})
+        parser.add_argument(
+            "--resume",
+            type=Literal["auto", "never"],
+            default="never",
+            help="auto: go on with the newest run in the logger's folder from its newest whole checkpoint, if there is one",
+        )
         parser.link_arguments("seed_everything", "model.seed", compute_fn=_seed)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed)
 
@@ -128,9 +139,16 @@ class RLVRCLI(LightningCLI):
         if config.trainer.get("enable_progress_bar") is False:  # the Trainer refuses a bar that it is told not to have
             self.trainer_defaults["callbacks"] = [RunSummary()]
         strategies.refuse_unsupported(_plain(config.trainer))
-        checkpoint = config.get("ckpt_path")
-        if checkpoint:
-            read_checkpoint(Path(checkpoint))
+        if self.subcommand == "fit":
+            self.begun_again = choose_checkpoint(config)
+
+    def before_fit(self) -> None:
+        """The run's folder is this process' own, and as it was when the checkpoint was written."""
+        if self.trainer.is_global_zero:
+            folder = run_folder(self.trainer)
+            lock(folder)
+            checkpoint = self.config.fit.ckpt_path
+            enter(folder, Path(checkpoint) if checkpoint else None, self.begun_again)
 
     def _parse_ckpt_path(self) -> None:
         """Lightning would look for constructor arguments in the checkpoint; ours come from the configuration alone."""
@@ -197,6 +215,9 @@ def main() -> None:
     """Do what the command line says; see __main__.py."""
     try:
         run(sys.argv[1:])
+    except Interrupted as stop:
+        # The other processes leave quietly: Lightning kills all of them as soon as one that it started has failed.
+        sys.exit(0 if stop.requeue or int(os.environ.get("LOCAL_RANK", 0)) else 128 + stop.signum)
     except Exception as error:
         leave(error)
 

@@ -25,6 +25,7 @@ from lit_rlvr.rewards.rewards import Reward
 from lit_rlvr.rollout.engine import RolloutEngine, Sampling
 from lit_rlvr.seeding import step_seed
 from lit_rlvr.training.clock import Clock, step_seconds
+from lit_rlvr.training.interrupt import at_once, together
 from lit_rlvr.training.parallel import Parallel
 from lit_rlvr.training.score import Scorers, scored
 from lit_rlvr.training.step_metrics import step_metrics
@@ -134,7 +135,8 @@ class RLVRModule(LightningModule):
         """One RL step: the whole recipe, top to bottom."""
         clock = Clock(self.device)
         seed = step_seed(self.seed, int(self.rl_step), self.global_rank)
-        rollouts = self.engine.generate(batch.prompts, self.sampling, seed, self.on_rollout_progress)
+        with together(self.trainer.world_size), at_once():
+            rollouts = self.engine.generate(batch.prompts, self.sampling, seed, self.on_rollout_progress)
         clock.lap("time/rollout")
         answers = [batch.problems[row].answer for row in rollouts.rows.tolist()]
         verdicts = tuple(self.verifier.verify_many(list(zip(rollouts.texts, answers, strict=True))))
@@ -272,7 +274,9 @@ class RLVRModule(LightningModule):
             self.critic.train()
         self.engine.setup(self.policy.model, self.tokenizer, self.device)
         self.tripwire = Tripwire.of(self.tripwire_config, self.engine, str(self.trainer.precision), self.device)
-        self.probe(next(iter(self.trainer.train_dataloader)), "At the start")  # type: ignore[arg-type]
+        batch = next(iter(self.trainer.train_dataloader), None)  # type: ignore[arg-type]
+        if batch is not None:  # else all steps were done before the run was stopped
+            self.probe(batch, "At the start")
 
     def teardown(self, stage: str) -> None:
         """End the engine and the verifier's workers."""
@@ -287,7 +291,7 @@ class RLVRModule(LightningModule):
         checkpoint["state_dict"] = saved_state(checkpoint["state_dict"], self.adapter)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another model, or one with nothing left to do; let a finished run be made longer."""
+        """Refuse a checkpoint of another model, or of a longer run; let a finished run be made longer."""
         refuse_other_adapter(checkpoint[CHECKPOINT_KEY].get("adapter"), self.adapter)
         own = saved_state(self.state_dict(), self.adapter)
         state = checkpoint.get("state_dict", own)  # under FSDP2 it has been loaded by now, and taken out
@@ -297,10 +301,9 @@ class RLVRModule(LightningModule):
                 "configuration of the run that wrote it."
             )
         done, wanted = int(state["rl_step"]), self.trainer.datamodule.rl_steps  # type: ignore[attr-defined]
-        if done >= wanted:
+        if done > wanted:
             raise UserError(
-                f"The checkpoint has had {done} RL steps and data.rl_steps is {wanted}: there is nothing left to do; raise "
-                "data.rl_steps to train on."
+                f"The checkpoint has had {done} RL steps and data.rl_steps is {wanted}: raise data.rl_steps."
             )
         # The last batch of a shorter run is not the last of this one.
         checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = False

@@ -52,6 +52,7 @@ class PeriodicEvaluation(Callback):
         self.at_start = at_start
         self.at_end = at_end
         self.rows: list[dict[str, Any]] = []
+        self._caught_up = False
 
     def describe_evaluations(self) -> list[str]:
         """One line per plan, for `lit-rlvr plan`."""
@@ -79,21 +80,34 @@ class PeriodicEvaluation(Callback):
         if trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger):
             trainer.logger.experiment.add_custom_scalars(custom_layout(pairs))
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The base model, unless this is a resumed run that has its evaluation already."""
-        if self.at_start and int(pl_module.rl_step) == 0:  # type: ignore[arg-type]
-            self._run(trainer, pl_module, self.plans + self.endpoint_plans)
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """The base model; in a resumed run, what was due when it was stopped."""
+        if not self._caught_up:
+            self._evaluate_due(trainer, pl_module)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Every n RL steps, and after the last."""
-        step = int(pl_module.rl_step)  # type: ignore[arg-type]
-        last = step == trainer.datamodule.rl_steps  # type: ignore[attr-defined]
-        if last and self.at_end:
-            self._run(trainer, pl_module, self.plans + self.endpoint_plans)
-        elif self.every_n_rl_steps and step % self.every_n_rl_steps == 0:
-            self._run(trainer, pl_module, self.plans)
+        self._evaluate_due(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """What was due when a run was stopped after its last step."""
+        self._evaluate_due(trainer, pl_module)
+
+    def _evaluate_due(self, trainer: Trainer, module: LightningModule) -> None:
+        """Everything that is to be evaluated at this RL step and has no row yet."""
+        self._caught_up = True
+        step = int(module.rl_step)  # type: ignore[arg-type]
+        done = [(row["benchmark"], row["k"]) for row in self.rows if row["rl_step"] == step]
+        steps: int = trainer.datamodule.rl_steps  # type: ignore[attr-defined]
+        due = [plan for plan in self._due(step, steps) if (plan.benchmark, plan.k) not in done]
+        self._run(trainer, module, due)
+
+    def _due(self, step: int, steps: int) -> list[EvaluationPlan]:
+        if (step == 0 and self.at_start) or (step == steps and self.at_end):
+            return self.plans + self.endpoint_plans
+        return self.plans if step and self.every_n_rl_steps and step % self.every_n_rl_steps == 0 else []
 
     def _run(self, trainer: Trainer, module: LightningModule, plans: list[EvaluationPlan]) -> None:
         assert isinstance(module, RLVRModule)

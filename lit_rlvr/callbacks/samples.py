@@ -43,26 +43,20 @@ class SampleLogger(Callback):
             raise UserError(f"samples.count is {count}; at least one response is shown.")
         self.every_n_rl_steps = every_n_rl_steps
         self.count = count
-        self._logged: int | None = None
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """The base model's responses, then those of every n-th step."""
+        """The base model's responses, those of every n-th step, and the last's, before the checkpoint of that step."""
         record: StepRecord | None = getattr(pl_module, "last_step", None)
         if record is None:
             return
-        if record.rl_step == 0 or (self.every_n_rl_steps and record.rl_step % self.every_n_rl_steps == 0):
-            self._log(trainer, record)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The responses of the last step, whatever the interval."""
-        record: StepRecord | None = getattr(pl_module, "last_step", None)
-        if record is not None and record.rl_step != self._logged:
+        last = record.rl_step + 1 == trainer.datamodule.rl_steps  # type: ignore[attr-defined]
+        due = self.every_n_rl_steps and record.rl_step % self.every_n_rl_steps == 0
+        if record.rl_step == 0 or due or last:
             self._log(trainer, record)
 
     def _log(self, trainer: Trainer, record: StepRecord) -> None:
-        self._logged = record.rl_step
         writer = tensorboard_writer(trainer)
         if writer is None:
             return

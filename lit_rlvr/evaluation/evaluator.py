@@ -17,6 +17,7 @@ from lit_rlvr.experience import Problem
 from lit_rlvr.rewards.verdict import Verdict
 from lit_rlvr.rollout.engine import Progress, RolloutEngine, Sampling
 from lit_rlvr.seeding import step_seed
+from lit_rlvr.training.interrupt import at_once, together
 
 __all__ = ["EvaluationPlan", "EvaluationResult", "EvaluationSample", "evaluate"]
 
@@ -78,25 +79,28 @@ def evaluate(
     asked = sum(len(indices) for _, indices in chunks) * sampling.n
     tally = Tally(plan, problems, verifier)
     done = 0
-    for chunk, indices in chunks:
+    with together(world_size):
+        for chunk, indices in chunks:
 
-        def report(finished: int, _: int, before: int = done) -> None:
-            if progress is not None:
-                progress(before + finished, asked)
+            def report(finished: int, _: int, before: int = done) -> None:
+                if progress is not None:
+                    progress(before + finished, asked)
 
-        responses = keeper.recall(indices) if keeper is not None else None
-        # rl_step is left out of the seed on purpose: see above.
-        draws = step_seed(seed, chunk, stream=f"evaluation/{plan.benchmark}")
-        if responses is not None:
-            tally.add(responses)
-            engine.generate([], sampling, draws)  # so that all ranks call it equally often
-        else:
-            prompts = prompts_of(plan, [problems[i] for i in indices], tokenizer)
-            responses = from_rollouts(engine.generate(prompts, sampling, draws, report), indices)
-            verdicts = tally.add(responses)
-            if keeper is not None:
-                keeper.keep(responses, verdicts)
-        done += len(responses)
+            responses = keeper.recall(indices) if keeper is not None else None
+            # rl_step is left out of the seed on purpose: see above.
+            draws = step_seed(seed, chunk, stream=f"evaluation/{plan.benchmark}")
+            if responses is not None:
+                tally.add(responses)
+                engine.generate([], sampling, draws)  # so that all ranks call it equally often
+            else:
+                prompts = prompts_of(plan, [problems[i] for i in indices], tokenizer)
+                with at_once():
+                    rollouts = engine.generate(prompts, sampling, draws, report)
+                responses = from_rollouts(rollouts, indices)
+                verdicts = tally.add(responses)
+                if keeper is not None:
+                    keeper.keep(responses, verdicts)
+            done += len(responses)
     part = tally.result(rl_step)
     return part.gather() if world_size > 1 else part
 

@@ -25,6 +25,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from lit_rlvr.checkpoints import damage, read_manifest
 from lit_rlvr.errors import UserError
 from lit_rlvr.models.adapter_folder import write_adapter
 from lit_rlvr.models.loading import load_model, load_tokenizer
@@ -188,6 +189,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         there = sorted(p.name for p in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []
         hint = f"; the folder has {', '.join(there)}" if there else ""
         raise UserError(f"There is no checkpoint {path}{hint}.")
+    why = damage(path) if read_manifest(path) is not None else None
+    if why is not None:
+        raise UserError(f"The checkpoint {path} is damaged: {why}; use the one before it.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError) as error:

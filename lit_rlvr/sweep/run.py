@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from lit_rlvr.checkpoints import checkpoints, newest_whole
 from lit_rlvr.errors import UserError
 from lit_rlvr.files import write_json
 from lit_rlvr.sweep.grid import Arm
@@ -93,11 +94,10 @@ class Run:
             )
         command = self.arm.command(self.root, self.seed)
         if self.arm.verb == "fit":
-            checkpoint = self.checkpoint() if known else None
-            if checkpoint is None:
-                self.forget()
+            if known and newest_whole(self.folder)[0] is not None:
+                command += ["--resume", "auto"]
             else:
-                command += ["--ckpt_path", str(checkpoint)]
+                self.forget()
         if not self._started.is_file():
             write_json(self._started, {**self.inputs, "cpu_seconds": 0.0})
         return command
@@ -121,28 +121,15 @@ class Run:
         """Of all attempts together, once it is done."""
         return float(_read(self.folder / "done.json")["cpu_seconds"])
 
-    def checkpoint(self) -> Path | None:
-        """The newest checkpoint that leaves something to do.
-
-        Not always `last.ckpt`: a run that was stopped between its last checkpoint and its end has that one already, and
-        still lacks the exported policy. It repeats its last steps, bit for bit.
-        """
-        left = [path for step, path in self._checkpoints() if step < self._rl_steps()]
-        return left[-1] if left else None
-
     def _came_to_nothing(self) -> bool:
         """Whether it ended before its first checkpoint: it begins anew, and what it was begun with no longer matters."""
-        return self.arm.verb == "fit" and not self.done and not self._checkpoints()
+        return self.arm.verb == "fit" and not self.done and not checkpoints(self.folder)
 
     def _complete(self) -> bool:
         if self.arm.verb == "evaluate":
             return (self.folder / "evaluations.jsonl").is_file()
-        steps = [step for step, _ in self._checkpoints()]
+        steps = [step for step, _ in checkpoints(self.folder)]
         return bool(steps) and steps[-1] >= self._rl_steps()
-
-    def _checkpoints(self) -> list[tuple[int, Path]]:
-        found = (self.folder / "checkpoints").glob("rl_step=*.ckpt")
-        return sorted((int(path.stem.partition("=")[2]), path) for path in found)
 
     def _rl_steps(self) -> int:
         config = self.folder / "config.yaml"

@@ -78,7 +78,7 @@ class Runner:
         try:
             with _locked_log(run) as log:
                 command = run.begin(run in self.redo)
-                resumed = "--ckpt_path" in command
+                resumed = "--resume" in command
                 if not resumed:
                     log.truncate(0)
                 process = subprocess.Popen(
@@ -94,7 +94,7 @@ class Runner:
             _say(f"[{number}/{self.total}] {run}: not started: {error}")
             return
         self._under_way[process.pid] = _Attempt(run, process, number, time.monotonic())
-        how = f"goes on from {command[-1]}" if resumed else "started"
+        how = "goes on from its newest whole checkpoint" if resumed else "started"
         _say(f"[{number}/{self.total}] {run}: {how}, log in {run.log}")
         if self.stopped is not None:  # the signal came while it was being started
             _signal_group(process.pid, signal.SIGTERM)

@@ -76,8 +76,8 @@ def test_a_frozen_model_computes_a_prompt_once() -> None:
     body = Body(random_model()).requires_grad_(False)
     computed: list[int] = []
     body.model.get_input_embeddings().register_forward_hook(lambda m, i, out: computed.append(out.shape[1]))
-    for chosen in ((2, 0), (3,), (1,), (2, 0, 3, 1)):
-        batch = _batch(chosen)
+    for sizes in ((2, 0), (3,), (1,), (2, 0, 3, 1)):
+        batch = _batch(sizes)
         with torch.no_grad():
             states = body.hidden(batch)
             torch.testing.assert_close(states, padded_states(body.model, batch)[batch.select], atol=1e-5, rtol=0)
