@@ -51,9 +51,8 @@ class SampleLogger(Callback):
         record: StepRecord | None = getattr(pl_module, "last_step", None)
         if record is None:
             return
-        last = record.rl_step + 1 == trainer.datamodule.rl_steps  # type: ignore[attr-defined]
         due = self.every_n_rl_steps and record.rl_step % self.every_n_rl_steps == 0
-        if record.rl_step == 0 or due or last:
+        if record.rl_step == 0 or due or trainer.is_last_batch:
             self._log(trainer, record)
 
     def _log(self, trainer: Trainer, record: StepRecord) -> None:

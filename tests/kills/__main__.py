@@ -26,7 +26,7 @@ RUN = [
     "--model.sampling.max_tokens", "24",
     "--data.source", "tiny-pool",
     "--data.rows", "4",
-    "--data.rl_steps", "40",
+    "--data.rl_steps", "80",
     "--evaluation.every_n_rl_steps", "3",
     "--evaluation.plans", '[{"benchmark": "tiny500", "limit": 60, "max_tokens": 24, "samples": 2, "temperature": 0.6}]',
     "--evaluation.endpoint_plans", "[]",
@@ -93,7 +93,7 @@ def kill_once(process: "subprocess.Popen[bytes]", run: Path, rng: random.Random,
             time.sleep(0.0005)
         time.sleep(rng.uniform(0, 0.02))
     else:
-        time.sleep(rng.uniform(0, 4))
+        time.sleep(rng.uniform(0, 3))
     return process.poll() is None
 
 
@@ -124,13 +124,14 @@ def main() -> None:
             stack.unlink(missing_ok=True)
             process = start(killed, more, stack)
             if not kill_once(process, run, rng, half_written=sum(struck.values()) % 3 == 2):
-                break
+                break  # it was over before its time
             phase = phase_of(process, stack)
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             struck[phase] += 1
             print(f"kill {sum(struck.values())}: {phase}", flush=True)
-        finish(killed, more, stack)
+        if process.poll() != 0:
+            finish(killed, more, stack)
         found = unlike(undisturbed, run)
         others = sorted(p.name for p in (killed / "tiny").iterdir())
     where = ", ".join(f"{n} {phase}" for phase, n in struck.most_common())
