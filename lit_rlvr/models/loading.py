@@ -85,9 +85,18 @@ def load_model(
         return with_adapter(load_model(base_of(policy, key), tokenizer, seed, key), policy, key)
     found = _locate(policy, key, "config.json")
     try:
-        return AutoModelForCausalLM.from_pretrained(found.name, dtype=torch.float32, **found.weight_settings)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            found.name, dtype=torch.float32, output_loading_info=True, **found.weight_settings
+        )
     except Exception as error:  # nor have those of safetensors and pickle
         raise _not_loadable(policy, key, error) from error
+    missing = sorted(report["missing_keys"])
+    if missing:  # transformers warns, fills them with random numbers, and goes on
+        raise UserError(
+            f"{key}: {policy} lacks {len(missing)} of the model's weights, {missing[0]} for one; download or export it again."
+        )
+    assert isinstance(model, PreTrainedModel)
+    return model
 
 
 def load_tokenizer(source: str, key: str = "model.tokenizer") -> PreTrainedTokenizerBase:
