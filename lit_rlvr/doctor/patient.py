@@ -33,7 +33,7 @@ class Patient(RLVRModule):
     def _models(self) -> str:
         super().configure_model()
         model = self.policy.model
-        rows, words = model.get_input_embeddings().weight.shape[0], len(self.tokenizer)
+        rows, words = model.get_output_embeddings().weight.shape[0], len(self.tokenizer)
         if rows < words:
             raise UnfitError(
                 f"the tokenizer has {words:,} tokens and the policy knows {rows:,}: give the policy's own with model.tokenizer."
