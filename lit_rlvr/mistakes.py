@@ -30,6 +30,11 @@ def sentence_for(error: Exception) -> str | None:
         return str(ours)
     if isinstance(error, MisconfigurationException):
         return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            f"{error.filename}: {error.strerror}; check that the folder is there, can be written to, and has room (a run can go "
+            "on with --ckpt_path and its last checkpoint)."
+        )
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return (
             "the GPU is out of memory: lower model.update.micro_batch_tokens or model.engine.init_args.max_batch, set "
