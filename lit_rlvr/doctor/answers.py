@@ -116,7 +116,7 @@ def check_reward(
             f"{name} pays a right answer to problem {problem.id} no more than another ({paid}): mend model.reward, or training "
             "will lead away from the answer."
         )
-    return f"by {name} {paid} (tried on {len(problems)} of the problems)."
+    return f"by {name} {paid} (tried on the first {len(problems)})."
 
 
 def written(prompts: Sequence[tuple[int, ...]], texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> Rollouts:

@@ -32,8 +32,9 @@ def examine(module: Patient, data: OneShotDataModule, trainer: Trainer) -> Findi
     module.findings = findings = Findings()
     data.prepare_data()
     data.setup("fit")
+    prompts = [data.encode(problem, module.tokenizer) for problem in data.problems]
     try:
-        _answers(module, data, plans, findings)
+        _answers(module, data, prompts, plans, findings)
         trainer.fit(module, datamodule=data)
     except UnfitError:
         for name in IN_THE_TRAINER:
@@ -43,7 +44,13 @@ def examine(module: Patient, data: OneShotDataModule, trainer: Trainer) -> Findi
     return findings
 
 
-def _answers(module: Patient, data: OneShotDataModule, plans: list[EvaluationPlan], findings: Findings) -> None:
+def _answers(
+    module: Patient,
+    data: OneShotDataModule,
+    prompts: list[tuple[int, ...]],
+    plans: list[EvaluationPlan],
+    findings: Findings,
+) -> None:
     """What takes no model: prompts, gold answers, reward, benchmarks."""
     problems, tokenizer, verifier = data.problems, module.tokenizer, module.verifier
     positions = getattr(module.model_config.get_text_config(), "max_position_embeddings", None)
@@ -52,12 +59,9 @@ def _answers(module: Patient, data: OneShotDataModule, plans: list[EvaluationPla
         lambda: check_prompts(problems, tokenizer, data.template, data.examples, positions, module.sampling.max_tokens),
     )
     findings.check("gold", lambda: check_golds(problems, verifier, verifier.rule, data.source))
-    tried = problems[:TRIED]
     findings.check(
         "reward",
-        lambda: check_reward(
-            tried, [data.encode(problem, tokenizer) for problem in tried], tokenizer, verifier, module.reward
-        ),
+        lambda: check_reward(problems[:TRIED], prompts[:TRIED], tokenizer, verifier, module.reward),
         "gold",
     )
     for plan in plans:

@@ -223,6 +223,7 @@ def test_an_export_that_is_another_policy(how: str, doctor: Doctor, monkeypatch:
     ("arguments", "sentence"),
     [
         (["--model.sampling.n", "1"], "model.sampling.n is 1"),
+        (["--data.max_prompt_tokens", "3"], "more than data.max_prompt_tokens 3"),
         (["--data.source", "tinny"], "no problem source 'tinny'"),
         (["--model.policy", "./gone"], "there is no folder ./gone"),
     ],
