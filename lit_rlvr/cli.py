@@ -29,6 +29,8 @@ from lit_rlvr.callbacks.summary import RunSummary
 from lit_rlvr.callbacks.tracking import SaturationTracker
 from lit_rlvr.commands import COMMANDS, call, leave
 from lit_rlvr.data.datamodule import OneShotDataModule
+from lit_rlvr.doctor.command import examine
+from lit_rlvr.doctor.patient import Patient
 from lit_rlvr.errors import UserError
 from lit_rlvr.files import run_folder
 from lit_rlvr.mistakes import explain, user_error
@@ -54,6 +56,7 @@ USAGE = f"""lit-rlvr {__version__}: reinforcement learning with a verifiable rew
 
   lit-rlvr fit  --config FILE [--config FILE …] [--key value …]   train
   lit-rlvr plan --config FILE [--config FILE …] [--key value …]   say what `fit` would do, without doing it
+  lit-rlvr doctor --config FILE …                                 try whether `fit` would do the right thing
 
 {_BESIDE}
 
@@ -85,7 +88,7 @@ the step (and before checkpoints, which Lightning calls last): where it is inter
 
 
 class RLVRTrainer(Trainer):
-    """Lightning's trainer with one more verb."""
+    """Lightning's trainer with two more verbs."""
 
     def plan(self, model: LightningModule, datamodule: LightningDataModule | None = None) -> None:
         """Print what `fit` would do, without doing it."""
@@ -94,6 +97,27 @@ class RLVRTrainer(Trainer):
         print(make_plan(model, datamodule, self).render(), flush=True)
         rows = datamodule.share(self.world_size)
         print(f"  speed       {describe_speed(try_speed(model, rows, self, threads(self)), model, rows)}")
+
+    def doctor(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule | None = None,
+        ckpt_path: str | None = None,
+        weights_only: bool | None = None,
+    ) -> None:
+        """Try whether a run is set up rightly, in a minute; the status is 1 where it is not.
+
+        Args:
+            model: of the run.
+            datamodule: of the run.
+            ckpt_path: looked at like `fit` does; the policy that is examined is model.policy all the same.
+            weights_only: taken, as `fit` takes it.
+        """
+        assert isinstance(model, Patient)
+        assert isinstance(datamodule, OneShotDataModule)
+        failed = examine(model, datamodule, self).failed
+        if failed and self.is_global_zero:  # Lightning would take the others' status for a crash
+            sys.exit(1)
 
 
 class _Parser(LightningArgumentParser):
@@ -119,6 +143,7 @@ class RLVRCLI(LightningCLI):
         return {
             "fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule"},
             "plan": {"model", "datamodule"},
+            "doctor": {"model", "datamodule"},
         }
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -199,7 +224,7 @@ def run(arguments: list[str]) -> None:
     strategies.register()
     quieten()
     RLVRCLI(
-        RLVRModule,
+        Patient if arguments[0] == "doctor" else RLVRModule,
         OneShotDataModule,
         args=arguments,
         trainer_class=RLVRTrainer,

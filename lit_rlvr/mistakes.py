@@ -1,6 +1,7 @@
 """From an exception to the one sentence a user needs: what, where, and how to mend it."""
 
 import inspect
+import os
 import re
 from difflib import get_close_matches
 
@@ -30,6 +31,11 @@ def sentence_for(error: Exception) -> str | None:
         return str(ours)
     if isinstance(error, MisconfigurationException):
         return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            f"{os.fsdecode(error.filename)}: {error.strerror}; check that the folder is there, can be written to, and has room (a run can go "
+            "on with --ckpt_path and its last checkpoint)."
+        )
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return (
             "the GPU is out of memory: lower model.update.micro_batch_tokens or model.engine.init_args.max_batch, set "

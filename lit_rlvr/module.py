@@ -191,11 +191,11 @@ class RLVRModule(LightningModule):
             schedule.step()  # type: ignore[union-attr]
         return sums
 
-    def probe(self, batch: PromptBatch, when: str) -> None:
-        """Stop if the engine does not have the policy's weights."""
+    def probe(self, batch: PromptBatch, when: str) -> float | None:
+        """Stop if the engine does not have the policy's weights; see ``Tripwire.probe``."""
         seed = step_seed(self.seed, int(self.rl_step), self.global_rank, "probe")
         prompt = batch.prompts[0]
-        self.tripwire.probe(self.engine, self.policy, prompt, self.sampling, seed, self.parallel, when)
+        return self.tripwire.probe(self.engine, self.policy, prompt, self.sampling, seed, self.parallel, when)
 
     def record(self, batch: PromptBatch, experience: Experience, sums: UpdateSums, clock: Clock) -> None:
         """Aggregate the step's metrics over ranks, log them at this RL step, and count it as done."""

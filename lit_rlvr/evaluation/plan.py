@@ -5,6 +5,7 @@ Written in configs, read by the evaluator.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from lit_rlvr.data.examples import read_examples, warn_if_asked
@@ -125,7 +126,7 @@ class EvaluationPlan:
 
     def _part(self, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
         part = problems if self.split is None else take_split(problems, self.split)
-        return part if self.exclude is None else leave_out(part, read_problems(self.exclude))
+        return part if self.exclude is None else leave_out(part, _excluded(self.exclude))
 
     def describe(self) -> str:
         """One line for a plan."""
@@ -137,6 +138,12 @@ class EvaluationPlan:
         also += f", without {self.exclude}" if self.exclude else ""
         also += f", also scored by {', '.join(self.scorings)}" if self.rules else ""
         return f"{self.benchmark}: {part}{count} problems, {how}, at most {settled['max_tokens']:,} tokens{also}"
+
+
+@cache
+def _excluded(source: str) -> tuple[Problem, ...]:
+    """Read once, as a benchmark is: a run does not end because the file has gone since."""
+    return read_problems(source)
 
 
 def refuse_twins(plans: Sequence[EvaluationPlan], key: str) -> None:

@@ -4,6 +4,7 @@ A peft folder with an adapter is a policy too: its base with the adapter merged 
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -85,9 +86,18 @@ def load_model(
         return with_adapter(load_model(base_of(policy, key), tokenizer, seed, key), policy, key)
     found = _locate(policy, key, "config.json")
     try:
-        return AutoModelForCausalLM.from_pretrained(found.name, dtype=torch.float32, **found.weight_settings)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            found.name, dtype=torch.float32, output_loading_info=True, **found.weight_settings
+        )
     except Exception as error:  # nor have those of safetensors and pickle
         raise _not_loadable(policy, key, error) from error
+    model: PreTrainedModel = loaded[0]
+    missing = sorted(loaded[1]["missing_keys"])
+    if missing:  # transformers warns, fills them with random numbers, and goes on
+        raise UserError(
+            f"{key}: {policy} lacks {len(missing)} of the model's weights, {missing[0]} for one; download or export it again."
+        )
+    return model
 
 
 def load_tokenizer(source: str, key: str = "model.tokenizer") -> PreTrainedTokenizerBase:

@@ -13,8 +13,9 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
@@ -31,6 +32,10 @@ _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
     "from lit_rlvr.rewards.worker import serve; serve(int(sys.argv[1]))"
 )
+
+
+class _ServerDiedError(Exception):
+    """The process that forks workers is gone, and they with it."""
 
 
 @dataclass
@@ -61,13 +66,15 @@ class Pool:
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._workers: list[_Worker] = []
+        self.deaths = 0  # processes that something else ended
 
     def judge(self, requests: Sequence[tuple[str, str, str]]) -> list[str]:
         """Outcomes of (rule, answer, gold) requests.
 
         Returns:
             The rule's own outcomes, ``"too_costly"`` for one whose worker was killed at the time limit, ``"crashed"`` for
-            one whose worker died, ``"unreached"`` for those that slow ones before them left no time for.
+            one whose worker died and another's after it, ``"unreached"`` for those that slow ones before them left no time
+            for.
         """
         if not requests:
             return []
@@ -75,7 +82,12 @@ class Pool:
             self._forget()
         with self._lock:
             try:
-                return self._judge(requests)
+                try:
+                    return self._judge(requests)
+                except _ServerDiedError:
+                    self._died()
+                    self._stop()
+                    return self._judge(requests)  # of a new server
             except BaseException:  # also Ctrl-C: an answer under way must not be taken for the next call's
                 self._stop()
                 raise
@@ -86,6 +98,7 @@ class Pool:
             self._start()
         waiting = deque(range(len(requests)))
         lost = 0.0
+        tried: set[int] = set()  # whose worker died: the machine's doing as a rule, so another one gets them once
         idle = list(self._workers)
         busy: dict[Connection, tuple[_Worker, int, float]] = {}
         while (waiting and lost < _LOST_SECONDS * self._count) or busy:
@@ -94,6 +107,7 @@ class Pool:
                 try:
                     worker.connection.send_bytes(json.dumps(requests[index]).encode())
                 except OSError:  # it died while idle: not this request's fault
+                    self._died()
                     idle.append(self._replace(worker))
                     waiting.appendleft(index)
                     continue
@@ -106,8 +120,13 @@ class Pool:
                     try:
                         outcomes[index] = json.loads(connection.recv_bytes())
                     except (EOFError, OSError, ValueError):
-                        outcomes[index] = "crashed"
+                        self._died()
                         worker.calls = _CALLS_PER_WORKER
+                        if index in tried:
+                            outcomes[index] = "crashed"
+                        else:
+                            tried.add(index)
+                            waiting.append(index)
                 elif time.monotonic() >= deadline:
                     outcomes[index] = "too_costly"
                     worker.calls = _CALLS_PER_WORKER
@@ -137,19 +156,35 @@ class Pool:
             )
         self._workers = [self._fork() for _ in range(self._count)]
 
-    def _fork(self) -> _Worker:
+    def _ask(self, send: Callable[[socket.socket], object]) -> bytes:
+        """The server's answer to a request."""
         assert self._control is not None
+        try:
+            send(self._control)
+            answer = self._control.recv(16)
+        except OSError as error:
+            raise _ServerDiedError from error
+        if not answer:
+            raise _ServerDiedError
+        return answer
+
+    def _died(self) -> None:
+        self.deaths += 1
+        warnings.warn(
+            "a process of the verifier was ended from outside, as the kernel does when memory runs out; it is replaced, and its "
+            "answer is judged again. If this goes on, lower model.verifier.workers or make room.",
+            stacklevel=2,
+        )
+
+    def _fork(self) -> _Worker:
         ours, theirs = socket.socketpair()
         with theirs:
-            socket.send_fds(self._control, [b"fork"], [theirs.fileno()])
-            pid = int(self._control.recv(16))
+            pid = int(self._ask(lambda control: socket.send_fds(control, [b"fork"], [theirs.fileno()])))
         return _Worker(Connection(ours.detach()), pid)
 
     def _replace(self, worker: _Worker) -> _Worker:
-        assert self._control is not None
         worker.connection.close()
-        self._control.send(b"kill %d" % worker.pid)
-        self._control.recv(16)
+        self._ask(lambda control: control.send(b"kill %d" % worker.pid))
         successor = self._fork()
         self._workers[self._workers.index(worker)] = successor
         return successor

@@ -17,7 +17,15 @@ from lit_rlvr.rollout.engine import Dtype, Progress, RolloutEngine, Sampling, ch
 from lit_rlvr.rollout.responses import check_prompts, to_rollouts
 from lit_rlvr.rollout.stopping import StopStrings, end_tokens, special_stops
 from lit_rlvr.rollout.vllm_drawing import Part, draw
-from lit_rlvr.rollout.vllm_support import check_installed, contained, join_group, leave_group, reason, shut_down
+from lit_rlvr.rollout.vllm_support import (
+    check_installed,
+    contained,
+    join_group,
+    leave_group,
+    reason,
+    shut_down,
+    spoken_for,
+)
 from lit_rlvr.rollout.vllm_weights import describe, load, weights_for
 
 COOLEST = 0.01
@@ -125,7 +133,7 @@ class VLLMEngine(RolloutEngine):
 
     def update_weights(self, policy: PreTrainedModel) -> None:
         """Take over the policy's weights after an update. Collective where the parameters are sharded."""
-        with contained(self._device):
+        with contained(self._device), spoken_for("taking over the policy's weights"):
             self._wake()
             self.llm.collective_rpc(load, args=(weights_for(policy, self._vocabulary, self._dtype),))
             self.llm.reset_prefix_cache()  # keys and values of the old weights
@@ -153,7 +161,7 @@ class VLLMEngine(RolloutEngine):
         ends = (*self._ends, *special_stops(self._tokenizer, sampling.stop))
         stop = StopStrings(self._tokenizer, sampling.stop, ends)
         parts, mine = self._parts(asked, seed)
-        with contained(self._device):
+        with contained(self._device), spoken_for("generating"):
             self._wake()
             drawn = draw(self.llm.llm_engine, parts, mine, sampling, ends, stop, progress)
             if self._sleeps:

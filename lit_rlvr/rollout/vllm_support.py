@@ -17,7 +17,7 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 from packaging.specifiers import SpecifierSet
 
-from lit_rlvr.errors import UserError
+from lit_rlvr.errors import UserError, first_line
 
 TESTED = ">=0.32,<0.33"
 """Versions this is tested with; pyproject.toml's extra names the same. The weight transfer uses parts of vLLM that are no
@@ -79,6 +79,33 @@ def contained(device: torch.device) -> Iterator[None]:
                 del os.environ[key]
         os.environ.update(environment)
         torch.set_num_threads = set_num_threads
+
+
+@contextmanager
+def spoken_for(doing: str) -> Iterator[None]:
+    """Say in one sentence what ended the engine: its own errors are pages long, and a dead one is of no more use.
+
+    Args:
+        doing: what it was asked to do.
+
+    Raises:
+        UserError: it raised something.
+    """
+    try:
+        yield
+    except (UserError, torch.OutOfMemoryError):  # these have their sentences
+        raise
+    except Exception as error:
+        first = error
+        while isinstance(
+            first.__context__, Exception
+        ):  # clearing up after a failure fails too where the engine is gone
+            first = first.__context__
+        raise UserError(
+            f"The vLLM engine broke down while {doing} ({type(first).__name__}: {first_line(first)}). The run ends; go on from its "
+            "last checkpoint with --ckpt_path, and if this comes again, lower model.engine.init_args.max_batch or the memory that "
+            "vLLM takes (gpu_memory_utilization, on CPU kv_cache_gb)."
+        ) from error
 
 
 def join_group(device: torch.device, sharing: int) -> None:

@@ -89,7 +89,7 @@ class Tripwire:
         seed: int,
         parallel: Parallel,
         when: str,
-    ) -> None:
+    ) -> float | None:
         """Draw a few tokens with the engine and score them with the policy. Every rank calls it, and all stop or none does.
 
         Args:
@@ -101,11 +101,14 @@ class Tripwire:
             parallel: the processes of the run.
             when: what the sentence begins with.
 
+        Returns:
+            The mean difference, or None where no probe is asked for.
+
         Raises:
             UserError: the log-probs differ by more than the limit on some rank.
         """
         if self.config.tokens == 0:
-            return
+            return None
         length = min(math.ceil(self.config.tokens / PROBES), sampling.max_tokens)
         drawn = engine.generate([prompt], Sampling(PROBES, sampling.temperature, max_tokens=length), seed)
         training = policy.training
@@ -121,6 +124,7 @@ class Tripwire:
         policy.train(training)
         mean, largest = worst_difference(drawn, scored, parallel)
         self._stop(mean, largest, f"{when}, over a probe of {len(drawn.tokens)} tokens")
+        return mean
 
     def hold(self, metrics: Mapping[str, float], sampling: Sampling, when: str) -> None:
         """The same for the rollouts themselves, whose difference the update has measured: equal on all ranks.

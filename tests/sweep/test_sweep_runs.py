@@ -118,12 +118,16 @@ def test_changed_arguments_are_refused(whole: tuple[Path, Path, str], tmp_path: 
     assert main(sweep(other, root, "--arms", "one")[4:]) == 0  # the other arm is not asked for
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "how", [signal.SIGTERM, *(pytest.param(one, marks=pytest.mark.slow) for one in (signal.SIGINT, signal.SIGKILL))]
+)
 def test_interrupted_and_gone_on_with(how: signal.Signals, whole: tuple[Path, Path, str], tmp_path: Path) -> None:
     grid, _, table = whole
     root = tmp_path / "runs"
     run, line = root / "one" / "seed-0", sweep(grid, root, "--arms", "one")
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # What a shell without job control starts in the background is born deaf to SIGINT.
+    hearing = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **hearing)
     while not (run / "checkpoints" / "last.ckpt").exists():
         assert process.poll() is None
         time.sleep(0.01)
@@ -133,8 +137,8 @@ def test_interrupted_and_gone_on_with(how: signal.Signals, whole: tuple[Path, Pa
         os.killpg(int(child), signal.SIGKILL)
     process.send_signal(how)
     out, error = process.communicate(timeout=60)
-    assert process.returncode == (143 if how is signal.SIGTERM else -9)
-    if how is signal.SIGTERM:
+    assert process.returncode == (-9 if how is signal.SIGKILL else 128 + how)
+    if how is not signal.SIGKILL:
         assert "one, seed 0: stopped" in out
         assert "lit-rlvr: stopped, 1 to do; go on with: lit-rlvr sweep" in error
     assert not (run / "done.json").exists()
