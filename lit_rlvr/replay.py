@@ -13,7 +13,7 @@ from lightning import LightningDataModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from lit_rlvr.cli import RLVRCLI, TRAINER_DEFAULTS, quieten
+from lit_rlvr.cli import RLVRCLI, TRAINER_DEFAULTS, RLVRTrainer, quieten
 from lit_rlvr.commands import CommandParser
 from lit_rlvr.data.datamodule import OneShotDataModule
 from lit_rlvr.errors import UserError
