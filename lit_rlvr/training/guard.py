@@ -198,7 +198,9 @@ class WatchedStep:
         return written
 
     def _try(self, write: Callable[[], object]) -> None:
-        """A disk that is full must not end on one rank what the others wait in."""
+        """A disk that is full must not end on one rank what the others wait in; said once."""
+        if self.failed:
+            return
         try:
             write()
         except (OSError, RuntimeError) as error:  # torch has its own word for a full disk
