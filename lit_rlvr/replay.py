@@ -127,6 +127,7 @@ def main(arguments: list[str]) -> int:
         "replay",
         "Do one saved RL step again: what in it is not finite, or whether it comes out as it did. After FILE may follow "
         "--config FILE and keys as for `lit-rlvr fit`; without --config the run's own config.yaml is taken.",
+        usage="lit-rlvr replay FILE [--config FILE …] [--key value …]",
     )
     parser.add_argument("file", type=Path, help="batches/rl_step=N/rank0.pt of a run")
     options = parser.parse_args(arguments[:1])

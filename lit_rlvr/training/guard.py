@@ -30,6 +30,16 @@ KEPT = 3
 """Skipped RL steps of which the files are kept, the latest ones: each has the parameters and twice as much of moments, and
 one that happens every hundred steps must not fill a disk in days."""
 
+MENDS = {
+    "rollout log-probs": "the engine is at fault: set model.engine.init_args.dtype to float32",
+    "rewards": "model.reward is at fault: look at what it gives for these responses",
+    "reference log-probs": "model.reference is at fault: look at the model that it names",
+}
+"""What to do, by what was not finite first."""
+
+MEND = "lower the learning rate, or compute in float32"
+"""And for everything that the policy or the critic say themselves."""
+
 
 @dataclass(frozen=True)
 class GuardConfig:
@@ -75,7 +85,7 @@ class Guard:
         self.config = config
         self.skipped = self.in_a_row = 0
         self.warned = False
-        self._last = ""
+        self._last = self._mend = ""
 
     def state(self) -> dict[str, Any]:
         """For the checkpoint."""
@@ -120,13 +130,14 @@ class Guard:
             return
         what, rank = first_culprit(experience, sums, step.parallel)
         where = f"replay it with `lit-rlvr replay {step.folder}/rank{rank}.pt`" if saved else "it could not be saved"
+        self._mend = MENDS.get(what, MEND)
         self._last = f"RL step {step.rl_step} has {what} that are not finite; {where}."
         if not self.warned:
             self.warned = True
             rank_zero_warn(
-                f"{self._last} {sums.skipped} of its optimizer steps skipped, with parameters and moments left as they were; "
-                "train/skipped_updates counts on, and this warning comes once. If it goes on, lower the learning rate, or "
-                f"compute in float32; after {self.config.stop_after} such RL steps in a row the run stops."
+                f"{self._last} Optimizer steps skipped: {sums.skipped}, with parameters and moments left as they were "
+                f"(train/skipped_updates counts on; this warning comes once). If it goes on, {self._mend}. After "
+                f"{self.config.stop_after} such RL steps in a row the run stops."
             )
 
     def hold(self) -> None:
@@ -134,8 +145,7 @@ class Guard:
         if self.in_a_row >= self.config.stop_after:
             raise UserError(
                 f"{self._last} Updates were skipped in {self.in_a_row} RL steps in a row, and model.guard.stop_after is "
-                f"{self.config.stop_after}: see what went wrong, then resume from the last checkpoint with a lower learning "
-                "rate or in float32."
+                f"{self.config.stop_after}. {self._mend[0].upper()}{self._mend[1:]}, and resume from the last checkpoint."
             )
 
 

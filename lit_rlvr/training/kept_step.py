@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lit_rlvr.algorithms.algorithm import Algorithm
-from lit_rlvr.errors import UserError, first_line
+from lit_rlvr.errors import UserError
 from lit_rlvr.experience import Experience, Problem, PromptBatch, Rollouts
 from lit_rlvr.files import write_atomically
 from lit_rlvr.rewards.verdict import Kind, Verdict
@@ -117,7 +117,8 @@ def _load(path: Path, key: str) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever it is that the reader stumbles over
         raise UserError(
-            f"replay: {path} cannot be read ({first_line(error)[:200].rstrip('.')}): it is damaged, or no saved step."
+            f"replay: {path} cannot be read ({type(error).__name__}): it is damaged, or no saved step; give a whole "
+            "batches/rl_step=N/rank0.pt of a run."
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT or key not in content:
         raise UserError(f"replay: {path} is no saved step of this version; give a batches/rl_step=N/rank0.pt of a run.")

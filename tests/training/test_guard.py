@@ -202,7 +202,7 @@ def test_a_run_goes_on_after_bad_rollouts(repository: Path, tmp_path: Path, monk
 
 def test_it_stops_after_some_in_a_row_with_the_batch_on_disk(repository: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        UserError, match=r"RL step 4 has rollout log-probs .*3 RL steps in a row.*stop_after is 3"
+        UserError, match=r"RL step 4 has rollout log-probs .*3 RL steps in a row.*stop_after is 3\. The engine"
     ) as stop:
         small_run(repository, tmp_path, NaNEngine([0, 2, 3, 4]), steps=9)
     folder = tmp_path / "batches" / "rl_step=4-skipped"
