@@ -20,6 +20,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lit_rlvr import __version__
 from lit_rlvr.algorithms import ppo, reinforce  # noqa: F401  # so that configurations can name their classes
 from lit_rlvr.algorithms.grpo import GRPO
+from lit_rlvr.callbacks.advice import Advice
 from lit_rlvr.callbacks.checkpoint import RLCheckpoint
 from lit_rlvr.callbacks.evaluate import PeriodicEvaluation
 from lit_rlvr.callbacks.history import AccuracyHistory
@@ -81,6 +82,7 @@ SECTIONS = {
     "samples": SampleLogger,
     "history": AccuracyHistory,
     "saturation": SaturationTracker,
+    "advice": Advice,
     "evaluation": PeriodicEvaluation,
 }
 """Callbacks that every run has, each with a section of its own in the configuration. Evaluation comes after those that record

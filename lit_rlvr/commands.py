@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sweep": ("lit_rlvr.sweep.command", "a grid of presets and seeds, and its table"),
     "report": ("lit_rlvr.report.command", "tables, figures and one page from runs"),
     "export": ("lit_rlvr.models.export_command", "a transformers folder from a checkpoint, a GGUF file, …"),
+    "replay": ("lit_rlvr.replay", "one saved RL step again, and what in it was not finite"),
     "grade": ("lit_rlvr.grade", "verdicts on a file of responses"),
 }
 """Name -> (module, what it does in a few words)."""

@@ -1,6 +1,5 @@
 """RLVRModule: the policy, the reference, the engine and the algorithm, and the training step that joins them."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from lit_rlvr.experience import Experience, PromptBatch, StepRecord
 from lit_rlvr.models.body import Body
 from lit_rlvr.models.critic import Critic
 from lit_rlvr.models.export import CHECKPOINT_KEY, describe_policy
-from lit_rlvr.models.loading import RANDOM, load_config, load_model, load_tokenizer
+from lit_rlvr.models.loading import check_critic, load_config, load_model, load_tokenizer
 from lit_rlvr.models.lora import LoRAConfig, WithoutAdapter, add_adapter, refuse_other_adapter, saved_state
 from lit_rlvr.models.policy import Policy, frozen
 from lit_rlvr.names import check_names
@@ -25,23 +24,15 @@ from lit_rlvr.rewards.rewards import Reward
 from lit_rlvr.rollout.engine import RolloutEngine, Sampling
 from lit_rlvr.seeding import step_seed
 from lit_rlvr.training.clock import Clock, step_seconds
+from lit_rlvr.training.guard import Guard, GuardConfig
 from lit_rlvr.training.interrupt import at_once, together
+from lit_rlvr.training.optimizers import adamw, critic_adamw
 from lit_rlvr.training.parallel import Parallel
 from lit_rlvr.training.score import Scorers, scored
 from lit_rlvr.training.step_metrics import step_metrics
 from lit_rlvr.training.strategies import shard
 from lit_rlvr.training.tripwire import Tripwire, TripwireConfig
 from lit_rlvr.training.update import Learners, UpdateConfig, UpdateSums, update
-
-
-def _adamw(parameters: Iterable[Tensor]) -> Optimizer:
-    """The paper's optimizer."""
-    return torch.optim.AdamW(parameters, lr=1e-6, betas=(0.9, 0.999), weight_decay=0.01)
-
-
-def _critic_adamw(parameters: Iterable[Tensor]) -> Optimizer:
-    """The same for a critic, which has a new head to learn and may move ten times as far."""
-    return torch.optim.AdamW(parameters, lr=1e-5, betas=(0.9, 0.999), weight_decay=0.01)
 
 
 class RLVRModule(LightningModule):
@@ -62,6 +53,7 @@ class RLVRModule(LightningModule):
         critic_optimizer: over the critic's parameters.
         verifier: by which rule responses are judged in training, and with how many processes and how much time.
         tripwire: by how much the engine's log-probs may differ from the policy's before the run stops.
+        guard: when a run stops because of what is not finite, and which RL steps are saved to be done again.
         gradient_checkpointing: recompute activations in the backward pass: less memory, more time.
         seed: of everything that is drawn; ``seed_everything`` on the command line.
     """
@@ -80,13 +72,14 @@ class RLVRModule(LightningModule):
         tokenizer: str | None = None,
         sampling: Sampling = Sampling(n=8, temperature=0.6, max_tokens=3072),  # noqa: B008  # frozen
         update: UpdateConfig = UpdateConfig(),  # noqa: B008  # frozen
-        optimizer: OptimizerCallable = _adamw,
+        optimizer: OptimizerCallable = adamw,
         lora: LoRAConfig | None = None,
         reference: str | None = None,
         critic: str | None = None,
-        critic_optimizer: OptimizerCallable = _critic_adamw,
+        critic_optimizer: OptimizerCallable = critic_adamw,
         verifier: VerifierConfig = VerifierConfig(),  # noqa: B008  # frozen
         tripwire: TripwireConfig = TripwireConfig(),  # noqa: B008  # frozen
+        guard: GuardConfig = GuardConfig(),  # noqa: B008  # frozen
         gradient_checkpointing: bool = False,
         seed: int = 0,
     ) -> None:
@@ -107,6 +100,7 @@ class RLVRModule(LightningModule):
         self.optimizer_factory = optimizer
         self.critic_optimizer_factory = critic_optimizer
         self.tripwire_config = tripwire
+        self.guard = Guard(guard)
         self.gradient_checkpointing = gradient_checkpointing
         self.seed = seed
         if sampling.temperature == 0:
@@ -119,7 +113,7 @@ class RLVRModule(LightningModule):
         self.model_config = load_config(policy)
         self.tokenizer = load_tokenizer(self.tokenizer_source)
         if algorithm.needs_critic:
-            self._check_critic()
+            check_critic(self.critic_source, self.tokenizer)
             if update.saturated_share < 1:
                 raise UserError(
                     "model.update.saturated_share is below 1, and a critic learns from every response: set it to 1."
@@ -145,7 +139,7 @@ class RLVRModule(LightningModule):
         experience = self.score(Experience(rollouts, verdicts, rewards))
         clock.lap("time/score")
         experience = self.algorithm.advantages(experience, self.parallel.reduce)
-        sums = self.update(experience)
+        sums = self.update(batch, experience)
         clock.lap("time/update")
         self.engine.update_weights(self.policy.model)
         self.probe(batch, f"After the update of RL step {int(self.rl_step)}")
@@ -165,31 +159,33 @@ class RLVRModule(LightningModule):
             step_seed(self.seed, int(self.rl_step), self.global_rank, "reference"),
         )
 
-    def update(self, experience: Experience) -> UpdateSums:
-        """Optimizer steps on the experience."""
-        optimizers, schedule = self.optimizers(), self.lr_schedulers()
-        # Lightning's wrappers, whose step() counts and scales; the bare one where there is only one.
-        policy, critic = optimizers if isinstance(optimizers, list) else (optimizers, None)
-        learners = Learners(
-            self.policy,
-            policy,  # type: ignore[arg-type]
-            self.critic,
-            critic,  # type: ignore[arg-type]
-            policy_learns=int(self.rl_step) >= self.algorithm.critic_warmup,
-        )
+    def update(self, batch: PromptBatch, experience: Experience) -> UpdateSums:
+        """Optimizer steps on the experience, under the guard's eyes."""
+        schedule = self.lr_schedulers()
+        seed = step_seed(self.seed, int(self.rl_step), self.global_rank, "saturated")
+        watched = self.guard.watch(self.trainer, self.parallel, self.saved_parameters, int(self.rl_step), seed)
         sums = update(
-            learners,
+            self.learners(),
             self.algorithm,
             experience,
             self.sampling,
             self.update_config,
             self.parallel,
             self.manual_backward,
-            step_seed(self.seed, int(self.rl_step), self.global_rank, "saturated"),
+            seed,
+            watched.on_skip,
         )
+        self.guard.count(watched, batch, experience, sums, self.algorithm)
         if schedule is not None:
             schedule.step()  # type: ignore[union-attr]
         return sums
+
+    def learners(self) -> Learners:
+        """Policy and critic with their optimizers: Lightning's wrappers, whose step() counts and scales."""
+        optimizers = self.optimizers()  # the bare one where there is only one
+        policy, critic = optimizers if isinstance(optimizers, list) else (optimizers, None)
+        warm = int(self.rl_step) >= self.algorithm.critic_warmup
+        return Learners(self.policy, policy, self.critic, critic, policy_learns=warm)  # type: ignore[arg-type]
 
     def probe(self, batch: PromptBatch, when: str) -> float | None:
         """Stop if the engine does not have the policy's weights; see ``Tripwire.probe``."""
@@ -200,7 +196,9 @@ class RLVRModule(LightningModule):
     def record(self, batch: PromptBatch, experience: Experience, sums: UpdateSums, clock: Clock) -> None:
         """Aggregate the step's metrics over ranks, log them at this RL step, and count it as done."""
         metrics = step_metrics(experience, sums, clock, self.algorithm, self.parallel)
-        self.tripwire.hold(metrics, self.sampling, f"In RL step {int(self.rl_step)}")
+        if not sums.skipped:
+            self.tripwire.hold(metrics, self.sampling, f"In RL step {int(self.rl_step)}")
+        metrics["train/skipped_updates"] = float(self.guard.skipped)
         rates = [optimizer.param_groups[0]["lr"] for optimizer in self.trainer.optimizers]
         metrics |= dict(zip(("train/lr", "train/critic/lr"), rates, strict=False))  # one of them without a critic
         step = int(self.rl_step)
@@ -208,6 +206,7 @@ class RLVRModule(LightningModule):
         self.last_step = StepRecord(step, batch, experience, check_names(metrics), cpu_seconds)
         if self.logger is not None:
             self.logger.log_metrics(metrics, step=step)
+        self.guard.hold()
         self.rl_step += 1
 
     # ------------------------------------------------------------------------------------------------ building it
@@ -245,16 +244,6 @@ class RLVRModule(LightningModule):
         policy = self.optimizer_factory(p for p in self.policy.parameters() if p.requires_grad)
         return [policy] if self.critic is None else [policy, self.critic_optimizer_factory(self.critic.parameters())]
 
-    def _check_critic(self) -> None:
-        """It reads the policy's tokens, so it must know all of them."""
-        config = load_config(self.critic_source, "model.critic")
-        known = config.get_text_config().vocab_size
-        if not self.critic_source.startswith(RANDOM) and known < len(self.tokenizer):
-            raise UserError(
-                f"model.critic {self.critic_source} knows {known} tokens, and the policy's tokenizer has "
-                f"{len(self.tokenizer)}: give a model that reads the same tokens, or leave the key out."
-            )
-
     def setup(self, stage: str) -> None:
         """Refuse what cannot work, before anything is loaded."""
         rows = self.trainer.datamodule.share(self.trainer.world_size)  # type: ignore[attr-defined]
@@ -287,12 +276,13 @@ class RLVRModule(LightningModule):
         """Put in what is needed to export the policy without this run's configuration."""
         model = self.policy.model
         described = describe_policy(model.config, model.generation_config, self.tokenizer_source, self.adapter)
-        checkpoint[CHECKPOINT_KEY] = described
+        checkpoint[CHECKPOINT_KEY] = {**described, "guard": self.guard.state()}
         checkpoint["state_dict"] = saved_state(checkpoint["state_dict"], self.adapter)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another model, or of a longer run; let a finished run be made longer."""
         refuse_other_adapter(checkpoint[CHECKPOINT_KEY].get("adapter"), self.adapter)
+        self.guard.restore(checkpoint[CHECKPOINT_KEY].get("guard", {}))
         own = saved_state(self.state_dict(), self.adapter)
         state = checkpoint.get("state_dict", own)  # under FSDP2 it has been loaded by now, and taken out
         if set(own) != set(state):
@@ -307,6 +297,10 @@ class RLVRModule(LightningModule):
             )
         # The last batch of a shorter run is not the last of this one.
         checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = False
+
+    def saved_parameters(self) -> dict[str, Tensor]:
+        """What checkpoints hold of the module, whole on the first rank. Collective."""
+        return saved_state(self.trainer.strategy.lightning_module_state_dict(), self.adapter)
 
     def on_rollout_progress(self, done: int, asked: int) -> None:
         """Called while the engine generates; the progress bar shows it."""

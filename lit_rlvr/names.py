@@ -21,6 +21,7 @@ METRICS: dict[str, str] = {
     "train/mismatch/weight/max": "largest weight before it is truncated or masked",
     "train/mismatch/clipped": "share of tokens whose weight is truncated or masked",
     "train/grad_norm": "gradient norm before clipping, mean over the step's updates",
+    "train/skipped_updates": "optimizer steps skipped so far in the run, since something in them was not finite",
     "train/lr": "learning rate",
     "train/critic/loss": "the critic's loss per token, half the squared error",
     "train/critic/value": "mean value over tokens: the reward that the critic expects",

@@ -102,7 +102,8 @@ class SaturationTracker(Callback):
         if record is None:
             return
         self._accuracies.append(float(record.metrics["train/accuracy"]))
-        self._entropies.append(float(record.metrics["train/entropy"]))
+        if "train/entropy" in record.metrics:  # a step whose update was skipped has none
+            self._entropies.append(float(record.metrics["train/entropy"]))
         newly = self._find_saturation(record.rl_step)
         if trainer.is_global_zero:
             metrics = check_names(
@@ -142,7 +143,7 @@ class SaturationTracker(Callback):
             )
 
     def _check_reward(self, record: StepRecord) -> None:
-        if self._rewarded:
+        if self._rewarded or "train/reward" not in record.metrics:
             return
         if record.metrics["train/reward"] != 0:
             self._rewarded = True

@@ -138,3 +138,13 @@ def _not_loadable(source: str, key: str, error: Exception) -> UserError:
     return UserError(
         f"{key}: the {kind} {source} could not be loaded ({first_line(error)}); check the name and that it is complete."
     )
+
+
+def check_critic(source: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    """A critic reads the policy's tokens, so it must know all of them."""
+    known = load_config(source, "model.critic").get_text_config().vocab_size
+    if not source.startswith(RANDOM) and known < len(tokenizer):
+        raise UserError(
+            f"model.critic {source} knows {known} tokens, and the policy's tokenizer has {len(tokenizer)}: give a model "
+            "that reads the same tokens, or leave the key out."
+        )

@@ -43,6 +43,10 @@ class Parallel:
         dist.all_reduce(tensor, op=dist.ReduceOp.MAX if largest else dist.ReduceOp.SUM)
         return tensor.tolist()
 
+    def all(self, holds: bool) -> bool:
+        """Whether it holds on every rank; all come to the same answer."""
+        return self.reduce([float(not holds)], largest=True) == [0.0]
+
     def padded(self, batches: list[list[int]]) -> list[tuple[list[int], bool]]:
         """Micro-batches with a flag, True for real ones; under sharding all ranks get the same number of them.
 

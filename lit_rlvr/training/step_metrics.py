@@ -3,6 +3,7 @@
 From: `training/update.py` and the experience. To: the logger and `StepRecord.metrics`. Names: `lit_rlvr/names.py`.
 """
 
+import math
 import resource
 import sys
 
@@ -26,7 +27,8 @@ def step_metrics(
     """The numbers of one RL step, over all ranks: means over all responses or tokens, maxima over all ranks.
 
     Returns:
-        metric name -> value, names of ``lit_rlvr.names``.
+        metric name -> value, names of ``lit_rlvr.names``. Where an update was skipped, what came out as no number, or has
+        nothing to be a mean of, is left out, so that no curve and no window's mean takes it in.
     """
     rollouts = experience.rollouts
     responses = len(rollouts)
@@ -37,6 +39,9 @@ def step_metrics(
         scored, known = sums.logprobs, sums.computed
     else:
         scored, known = experience.old_logprobs, torch.ones_like(sums.computed)
+    if sums.skipped:
+        both = (scored.isfinite() & rollouts.logprobs.isfinite()).split(rollouts.lengths.tolist())
+        known = known & rollouts.spread(torch.stack([part.all() for part in both]))  # whole responses
     difference = (scored - rollouts.logprobs)[known].abs()
     advantage = _first_token(rollouts, experience.advantages)
     names = list(per_response) + list(sums.sums)
@@ -54,15 +59,17 @@ def step_metrics(
     )
     count, tokens, compared, trained, difference_sum, square = totals[:6]
     metrics = {
-        name: total / (count if name in per_response else trained)
+        name: _over(total, count if name in per_response else trained)
         for name, total in zip(names, totals[6:], strict=True)
     }
-    metrics["rollout/logprob_diff/mean"] = difference_sum / compared
-    metrics["train/advantage/std"] = max(0.0, square / count - metrics["train/advantage/mean"] ** 2) ** 0.5
+    metrics["rollout/logprob_diff/mean"] = _over(difference_sum, compared)
+    variance = square / count - metrics["train/advantage/mean"] ** 2
+    metrics["train/advantage/std"] = 0.0 if variance < 0 else variance**0.5
     maxima = {
         "rollout/length/max": float(rollouts.lengths.max()),
-        "rollout/logprob_diff/max": difference.max().item(),
-        "train/advantage/max": advantage.abs().max().item(),
+        "rollout/logprob_diff/max": difference.max().item() if len(difference) else -math.inf,
+        # A maximum over processes may lose what is no number.
+        "train/advantage/max": advantage.abs().nan_to_num(nan=math.inf, posinf=math.inf).max().item(),
         "train/grad_norm": sums.grad_norm,  # equal on all ranks
         **({} if sums.critic_grad_norm is None else {"train/critic/grad_norm": sums.critic_grad_norm}),
         "memory/peak_gb": peak_memory_gb(parallel.device),
@@ -72,7 +79,13 @@ def step_metrics(
     metrics["rollout/tokens_per_second"] = tokens / max(metrics["time/rollout"], 1e-9)
     if experience.values is not None and experience.returns is not None:
         metrics |= critic_metrics(experience.values, experience.returns, parallel)
-    return metrics | mismatch_metrics(rollouts, scored, known, algorithm.correction, parallel)
+    if compared:
+        metrics |= mismatch_metrics(rollouts, scored, known, algorithm.correction, parallel)
+    return {name: value for name, value in metrics.items() if not sums.skipped or math.isfinite(value)}
+
+
+def _over(total: float, count: float) -> float:
+    return total / count if count else math.nan
 
 
 def mismatch_metrics(
@@ -83,7 +96,7 @@ def mismatch_metrics(
     Args:
         rollouts: responses with the engine's log-probs.
         scored: [T] the trainer's log-probs of the same tokens, those that the loss took its weights from.
-        known: [T] bool, the tokens that have one: whole responses, at least one.
+        known: [T] bool, the tokens that have one: whole responses, at least one of some process.
         correction: what the loss did about the difference.
         parallel: the processes to take together.
     """
@@ -97,7 +110,7 @@ def mismatch_metrics(
     ratios = importance_ratios(scored, engine, responses, correction.level)
     weights, touched = correction.weights(ratios)
     weight, share = (total / tokens for total in parallel.reduce([float(x.double().sum()) for x in (weights, touched)]))
-    (largest,) = parallel.reduce([float(ratios.max())], largest=True)
+    (largest,) = parallel.reduce([float(ratios.max()) if len(ratios) else 0.0], largest=True)
     return metrics | {
         "train/mismatch/weight/mean": weight,
         "train/mismatch/weight/max": largest,
@@ -124,7 +137,7 @@ def critic_metrics(values: Tensor, returns: Tensor, parallel: Parallel) -> dict[
     mean, square, error_mean, error_square = (moment / count for moment in moments)
     variance = square - mean**2
     # Sums of squares leave a rounding where the variance is 0.
-    explained = 1 - (error_square - error_mean**2) / variance if variance > 1e-12 else 0.0
+    explained = 0.0 if variance <= 1e-12 else 1 - (error_square - error_mean**2) / variance
     return {"train/critic/value": value / count, "train/critic/explained_variance": explained}
 
 

@@ -123,11 +123,24 @@ class Tripwire:
         )
         policy.train(training)
         mean, largest = worst_difference(drawn, scored, parallel)
-        self._stop(mean, largest, f"{when}, over a probe of {len(drawn.tokens)} tokens")
+        where = f"{when}, over a probe of {len(drawn.tokens)} tokens"
+        if not parallel.all(bool(scored.isfinite().all())):
+            raise UserError(
+                f"{where}: the policy's log-probs are not finite. Its weights have become so in an update: lower the learning "
+                "rate (train/grad_norm shows when it began), and resume from a checkpoint before it."
+            )
+        if not math.isfinite(mean):
+            raise UserError(
+                f"{where}: the engine's log-probs are not finite, and the policy's are. It lost them in taking over the "
+                "weights, or computes too coarsely: mend the engine's update_weights, or set model.engine.init_args.dtype to "
+                "float32."
+            )
+        self._stop(mean, largest, where)
         return mean
 
     def hold(self, metrics: Mapping[str, float], sampling: Sampling, when: str) -> None:
-        """The same for the rollouts themselves, whose difference the update has measured: equal on all ranks.
+        """The same for the rollouts themselves, whose difference the update has measured: equal on all ranks, and finite, for
+        with others no update is made.
 
         Where top-p or top-k cut the distribution, the difference is meant to be, and nothing is held against it.
         """
@@ -136,13 +149,8 @@ class Tripwire:
             self._stop(mean, largest, f"{when}, over all rollouts")
 
     def _stop(self, mean: float, largest: float, where: str) -> None:
-        if math.isfinite(mean) and mean <= self.limit:
+        if mean <= self.limit:
             return
-        if not math.isfinite(mean):
-            raise UserError(
-                f"{where}: log-probs of engine or trainer are not finite. The policy's weights have become so in an update "
-                "(lower the learning rate; train/grad_norm shows when it began), or the engine's in taking them over."
-            )
         raise UserError(
             f"{where}: the log-probs of engine and trainer differ by {mean:.2g} in the mean and {largest:.2g} at most, and "
             f"model.tripwire.mean allows {self.limit:g}. The engine does not have the trainer's weights, or computes too "

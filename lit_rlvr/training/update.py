@@ -3,11 +3,14 @@
 From: an `Experience`. To: better weights, and the sums that become this step's metrics.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
 from lit_rlvr.algorithms.aggregation import Aggregation, Size, micro_batch_weight, token_weights
@@ -20,6 +23,7 @@ from lit_rlvr.models.critic import Critic
 from lit_rlvr.models.policy import Policy
 from lit_rlvr.rollout.engine import Sampling
 from lit_rlvr.training.clock import Clock
+from lit_rlvr.training.finite import finite_experience
 from lit_rlvr.training.parallel import Parallel
 
 
@@ -106,9 +110,11 @@ class UpdateSums:
         tokens: response tokens trained on, those of every epoch.
         logprobs: [T] the policy's log-probs in the last training forward, on CPU, to hold against the engine's.
         computed: [T] bool, the tokens that have one; others were left out.
-        grad_norm: mean over updates of the gradient's norm before clipping.
+        grad_norm: mean over updates of the gradient's norm before clipping; NaN where all were skipped.
         clock: seconds of forward, backward and optimizer.
         critic_grad_norm: the same of the critic's gradient, or None.
+        skipped: optimizer steps that were not taken, on any rank, since something was not finite. Their tokens are in
+            neither ``sums`` nor ``tokens``, their gradients in neither norm.
     """
 
     sums: dict[str, float]
@@ -118,6 +124,11 @@ class UpdateSums:
     grad_norm: float
     clock: Clock
     critic_grad_norm: float | None = None
+    skipped: int = 0
+
+
+def _nobody(done: int, terms: Mapping[str, float]) -> None:
+    """Whom it does not concern."""
 
 
 def update(
@@ -129,8 +140,14 @@ def update(
     parallel: Parallel,
     backward: Callable[[Tensor], None],
     seed: int = 0,
+    on_skip: Callable[[int, Mapping[str, float]], None] = _nobody,
+    first: int = 0,
 ) -> UpdateSums:
-    """Train on an experience: ``config.optimizer_steps`` optimizer steps.
+    """Train on an experience: ``config.optimizer_steps`` optimizer steps, less those in which something is not finite.
+
+    An experience that is not finite on some rank is not trained on by any. Otherwise each mini-batch is judged by itself:
+    where a loss, a log-prob or the gradient is not finite on some rank, no rank takes this optimizer step, and parameters and
+    moments stay as they are.
 
     Args:
         learners: the policy, and the critic where there is one, with their optimizers.
@@ -141,6 +158,10 @@ def update(
         parallel: the processes this runs in.
         backward: ``LightningModule.manual_backward``, so that precision and strategy have their say.
         seed: of the draw of those that are left out, where ``config.saturated_share`` is below 1.
+        on_skip: called at each skip with the number of this experience's optimizer steps that came before and the sums of this
+            one's metrics on this rank (none where there was no forward pass), while the gradients are still there. Every rank
+            calls it.
+        first: the optimizer step to begin with, for a repetition of what came after others.
     """
     rollouts, policy, critic = experience.rollouts, learners.policy, learners.critic
     share_prompt = policy.packs
@@ -148,12 +169,21 @@ def update(
     kept = _kept(experience, algorithm, config, seed)
     sums: dict[str, float] = {}
     norms: list[list[float]] = []
+    own: dict[str, float]
+    trained = 0
     clock = Clock(parallel.device)
-    for mini in mini_batches(len(rollouts), config.updates_per_rollout) * config.epochs:
+    minis = (mini_batches(len(rollouts), config.updates_per_rollout) * config.epochs)[first:]
+    if not parallel.all(finite_experience(experience)):
+        for done in range(first, config.optimizer_steps):
+            on_skip(done, {})
+        nothing = torch.zeros(len(scored), dtype=torch.bool)
+        return UpdateSums({}, 0, scored, nothing, math.nan, clock, None if critic is None else math.nan, len(minis))
+    for done, mini in enumerate(minis, start=first):
         size = Size(*parallel.sum([int(rollouts.lengths[mini].sum()), len(mini)]))
         # A rank on which none is kept keeps in step with one that counts 0.
         present = [i for i in mini if kept[i] > 0] or mini[:1]
         batches = parallel.padded(micro_batches(rollouts, present, config.micro_batch_tokens, share_prompt))
+        finite, own = True, {}  # of this optimizer step
         for number, (chosen, live) in enumerate(batches):
             batch = lay_out(rollouts, chosen, share_prompt)
             with parallel.synchronise(learners.models, last=number == len(batches) - 1):
@@ -169,14 +199,19 @@ def update(
                 clock.lap("time/backward")
             if live:
                 scored[batch.tokens] = logprobs.detach().float().cpu()
+                finite &= bool(scored[batch.tokens].isfinite().all()) and math.isfinite(result.loss.item())
                 for name, value in result.metrics.items():
-                    sums[name] = sums.get(name, 0.0) + value.item()
-        norms.append(_step(learners, config.max_grad_norm, parallel))
+                    own[name] = own.get(name, 0.0) + value.item()
+        taken = _step(learners, config.max_grad_norm, parallel, finite, partial(on_skip, done, own))
+        if taken is not None:
+            norms.append(taken)
+            trained += int(rollouts.lengths[mini].sum())
+            sums = {name: sums.get(name, 0.0) + value for name, value in own.items()}
         clock.lap("time/optimizer")
-    means = [sum(column) / len(norms) for column in zip(*norms, strict=True)]
-    trained = len(rollouts.tokens) * config.epochs
+    means = [sum(column) / len(norms) for column in zip(*norms, strict=True)] or [math.nan] * len(learners.models)
     computed = rollouts.spread(kept > 0)
-    return UpdateSums(sums, trained, scored, computed, means[0], clock, means[1] if critic is not None else None)
+    skipped = len(minis) - len(norms)
+    return UpdateSums(sums, trained, scored, computed, means[0], clock, None if critic is None else means[1], skipped)
 
 
 def _kept(experience: Experience, algorithm: Algorithm, config: UpdateConfig, seed: int) -> Tensor:
@@ -188,17 +223,30 @@ def _kept(experience: Experience, algorithm: Algorithm, config: UpdateConfig, se
     return kept_weights(without_advantage(experience.advantages, rollouts.lengths), config.saturated_share, seed)
 
 
-def _step(learners: Learners, max_norm: float, parallel: Parallel) -> list[float]:
-    """An optimizer step of each model; returns the norms of their gradients before clipping."""
-    norms = [torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm) for model in learners.models]
-    if learners.policy_learns:
+def _step(
+    learners: Learners, max_norm: float, parallel: Parallel, finite: bool, on_skip: Callable[[], None]
+) -> list[float] | None:
+    """An optimizer step of each model; returns the norms of their gradients before clipping, or None for no step."""
+    norms = []
+    for model in learners.models:
+        parameters = list(model.parameters())
+        norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
+        # The same in two calls as in clip_grad_norm_, but a norm that is no number is not spread over all gradients.
+        if math.isfinite(number := parallel.full(norm).item()):
+            clip_grads_with_norm_(parameters, max_norm, norm)
+        norms.append(number)
+    take = parallel.all(finite and all(map(math.isfinite, norms)))
+    if not take:
+        on_skip()
+    elif learners.policy_learns:
         learners.optimizer.step()
     learners.optimizer.zero_grad()
     if learners.critic_optimizer is not None:
-        learners.critic_optimizer.step()
+        if take:
+            learners.critic_optimizer.step()
         learners.critic_optimizer.zero_grad()
     torch.clear_autocast_cache()  # it holds bf16 copies of the weights, which have just changed
-    return [parallel.full(norm).item() for norm in norms]
+    return norms if take else None
 
 
 def _token_batch(

@@ -74,3 +74,28 @@ class ShiftedEngine(TransformersEngine):
         if len(rollouts) < self.many:
             return rollouts
         return replace(rollouts, logprobs=rollouts.logprobs + self.shift)
+
+
+class NaNEngine(TransformersEngine):
+    """Of its k-th large rollouts the last log-prob is NaN, on one process; its probes are in order.
+
+    Args:
+        steps: which of them, counted from 0.
+        rank: of the process.
+        many: responses from which on rollouts are large.
+    """
+
+    def __init__(self, steps: list[int], rank: int = 0, many: int = 16) -> None:
+        super().__init__()
+        self.steps, self.rank, self.many, self.count = steps, rank, many, 0
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int, progress: Progress | None = None
+    ) -> Rollouts:
+        rollouts = super().generate(prompts, sampling, seed, progress)
+        if len(rollouts) < self.many:
+            return rollouts
+        self.count += 1
+        if self.count - 1 in self.steps and int(os.environ.get("LOCAL_RANK", "0")) == self.rank:
+            rollouts.logprobs[-1] = torch.nan
+        return rollouts

@@ -79,12 +79,14 @@ def test_a_healthy_run_goes_through_and_the_probe_changes_nothing(dtype: Any, re
 
 
 def test_weights_that_are_no_numbers_stop_the_run(repository: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"After the update of RL step 0.*not finite.*learning rate"):
+    with pytest.raises(UserError, match=r"After the update of RL step 0.*the policy's.*not finite.*learning rate"):
         small_run(repository, tmp_path, TransformersEngine(), lr=1e30, tripwire=TripwireConfig(mean=math.inf))
 
 
 def test_a_log_prob_that_is_no_number_stops_the_run_at_the_start(repository: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"At the start, over a probe.*not finite"):
+    with pytest.raises(
+        UserError, match=r"At the start, over a probe.*the engine's.*not finite, and the policy's are.*update_weights"
+    ):
         small_run(repository, tmp_path, ShiftedEngine(math.nan, many=1))
 
 

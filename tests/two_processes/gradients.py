@@ -81,7 +81,7 @@ class GivenRollouts(RLVRModule):
             )  # no clipping
             experience = self.score(Experience(rollouts, verdicts, rewards))
             experience = self.algorithm.advantages(experience, self.parallel.reduce)
-            sums = self.update(experience)
+            sums = self.update(batch, experience)
             norms = [sums.grad_norm] + [sums.critic_grad_norm] * (self.critic is not None)
             self.seen[aggregation] = {"norms": norms, "gradients": [o.seen[-1] for o in self.trainer.optimizers]}
         shared = self.policy.packs
