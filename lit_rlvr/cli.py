@@ -35,9 +35,10 @@ from lit_rlvr.doctor.patient import Patient
 from lit_rlvr.errors import UserError
 from lit_rlvr.files import run_folder
 from lit_rlvr.mistakes import explain, user_error
+from lit_rlvr.models.export import read_checkpoint
 from lit_rlvr.module import RLVRModule
 from lit_rlvr.plan import make_plan, threads
-from lit_rlvr.resume import choose_checkpoint, enter
+from lit_rlvr.resume import LAST, choose_checkpoint, enter
 from lit_rlvr.rewards.rewards import AnswerReward
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
 from lit_rlvr.run_lock import lock
@@ -168,6 +169,8 @@ class RLVRCLI(LightningCLI):
         strategies.refuse_unsupported(_plain(config.trainer))
         if self.subcommand == "fit":
             self.begun_again = choose_checkpoint(config)
+        elif config.get("ckpt_path") not in (None, LAST):
+            read_checkpoint(Path(config.ckpt_path))
 
     def before_fit(self) -> None:
         """The run's folder is this process' own, and as it was when the checkpoint was written."""

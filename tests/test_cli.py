@@ -83,7 +83,8 @@ def test_run_leaves_what_the_readme_says(finished: tuple[Path, str]) -> None:
         assert row["problems"] == 8
     history = json.loads((run / "history.json").read_text())
     assert [len(passes) for passes in history.values()] == [2]
-    assert sorted(p.name for p in (run / "checkpoints").iterdir()) == ["last.ckpt", "rl_step=2.ckpt"]
+    there = ["best.ckpt", "last.ckpt", "rl_step=2.ckpt", "rl_step=2.json"]
+    assert sorted(p.name for p in (run / "checkpoints").iterdir()) == there
     assert (run / "config.yaml").is_file()
 
 

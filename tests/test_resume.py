@@ -1,6 +1,5 @@
 """A run that was stopped and resumed ends where an uninterrupted one does, to the last bit, on CPU."""
 
-import json
 import os
 import signal
 import subprocess
@@ -13,7 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lit_rlvr.checkpoints import read_manifest
 from lit_rlvr.models.export import export_checkpoint
+from tests.kills.sameness import differences, end_state, unlike
 
 SMALL = [
     "--config", "configs/tiny.yaml",
@@ -45,32 +46,12 @@ def run(repository: Path, folder: Path, rl_steps: int, *arguments: str) -> Path:
     return folder / "tiny" / "version_0"
 
 
-def end_state(run: Path) -> dict[str, Any]:
-    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
-    return {key: checkpoint[key] for key in ("state_dict", "optimizer_states", "global_step", "callbacks")}
-
-
-def assert_same(a: Any, b: Any, where: str = "") -> None:
-    if isinstance(a, torch.Tensor):
-        assert torch.equal(a, b), where
-    elif isinstance(a, dict):
-        assert a.keys() == b.keys(), where
-        for key in a:
-            if key != "seconds":  # the one thing that a clock decides
-                assert_same(a[key], b[key], f"{where}/{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), where
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            assert_same(x, y, f"{where}/{i}")
-    else:
-        assert a == b, where
+def assert_same(a: Any, b: Any) -> None:
+    assert differences(a, b) == []
 
 
 def assert_same_run(a: Path, b: Path) -> None:
-    assert_same(end_state(a), end_state(b))
-    assert (a / "history.json").read_text() == (b / "history.json").read_text()
-    rows = [[json.loads(line) for line in (r / "evaluations.jsonl").read_text().splitlines()] for r in (a, b)]
-    assert_same(*rows)
+    assert [place for place in unlike(a, b) if not place.startswith("curves")] == []  # they begin where b does
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +127,129 @@ def test_nothing_left_to_do_is_said(whole: Path, repository: Path, tmp_path: Pat
     done = subprocess.run(line, cwd=repository, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "has had 6 RL steps" in done.stderr
+
+
+def start(repository: Path, folder: Path, rl_steps: int, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        command(folder, rl_steps, *arguments), cwd=repository, env=environment(), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def wait_for(there: Path, process: "subprocess.Popen[str]") -> None:
+    while not there.exists():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.005)
+
+
+def test_last_goes_on_in_the_same_folder(whole: Path, repository: Path, tmp_path: Path) -> None:
+    run_folder = tmp_path / "tiny" / "version_0"
+    process = start(repository, tmp_path, 6)
+    wait_for(run_folder / "checkpoints" / "rl_step=4.ckpt", process)
+    process.kill()
+    process.wait()
+    newest = max((run_folder / "checkpoints").glob("rl_step=*.ckpt"), key=lambda p: p.name)
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1  # one bit
+    newest.write_bytes(content)
+    line = command(tmp_path, 6, "--ckpt_path", "last")
+    done = subprocess.run(line, cwd=repository, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"{newest} is damaged" in done.stderr
+    assert "The run goes on from" in done.stdout
+    assert newest.name not in done.stdout.split("The run goes on from")[1].splitlines()[0]
+    assert unlike(whole, run_folder) == []  # curves as well: one folder, no point twice
+    assert [p.name for p in (tmp_path / "tiny").iterdir()] == ["version_0"]
+    manifest = read_manifest(run_folder / "checkpoints" / "last.ckpt")
+    assert manifest is not None
+    assert manifest.finished
+    # Nothing is left to do: for `last` that is a mistake, for a job that is always started with `resume: auto` it is not.
+    for arguments, status in (["--ckpt_path", "last"], 2), (["--resume", "auto"], 0):
+        again = subprocess.run(
+            command(tmp_path, 6, *arguments),
+            cwd=repository,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert again.returncode == status
+        assert "nothing left to do" in again.stdout + again.stderr
+
+
+def test_a_signal_in_a_long_rollout_leaves_a_checkpoint(repository: Path, tmp_path: Path) -> None:
+    # No response ends: ten thousand tokens for each of 2,048 responses would take the better part of an hour.
+    endless = ["--model.sampling.max_tokens", "3900", "--model.sampling.n", "64", "--data.rows", "8"]
+    short = run(repository, tmp_path, 1, "--checkpoint.export", "false")
+    arguments = ["--resume", "auto", "--evaluation.plans", "[]", *endless]
+    process = start(repository, tmp_path, 3, *arguments)
+    assert process.stdout is not None
+    for text in process.stdout:
+        if "Restored all states" in text:
+            break
+    time.sleep(2.0)  # the start of training, and into the rollout
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    out = process.communicate(timeout=60)[0]
+    assert time.monotonic() - asked < 15
+    assert process.returncode == 128 + signal.SIGTERM, out
+    assert "SIGTERM: the run stops after RL step 1, which is saved" in out
+    manifest = read_manifest(short / "checkpoints" / "last.ckpt")
+    assert manifest is not None
+    assert manifest.rl_step == 1
+    assert not manifest.finished  # written anew, by a run that has more to do
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(whole: Path, repository: Path, tmp_path: Path) -> None:
+    run_folder = tmp_path / "tiny" / "version_0"
+    process = start(repository, tmp_path, 6)
+    wait_for(run_folder / "checkpoints" / "rl_step=2.json", process)
+    process.send_signal(signal.SIGINT)
+    out = process.communicate(timeout=60)[0]
+    assert process.returncode == 128 + signal.SIGINT, out
+    assert "SIGINT: the run stops after RL step" in out
+    run(repository, tmp_path, 6, "--resume", "auto")
+    assert unlike(whole, run_folder) == []
+
+
+def test_a_full_disk_stops_the_run_and_loses_nothing(repository: Path, tmp_path: Path) -> None:
+    run_folder = run(repository, tmp_path, 2)
+    before = {path.name: path.read_bytes() for path in (run_folder / "checkpoints").glob("rl_step=*")}
+    # Where no file may grow beyond 6 MB, the next checkpoint of 8.5 MB breaks off in the middle.
+    limited = ["bash", "-c", 'ulimit -f 6000; exec "$@"', "bash", *command(tmp_path, 4, "--ckpt_path", "last")]
+    done = subprocess.run(limited, cwd=repository, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "rl_step=3.ckpt cannot be written: File too large" in done.stderr
+    assert "goes on from rl_step=2.ckpt" in done.stderr
+    assert {path.name: path.read_bytes() for path in (run_folder / "checkpoints").glob("rl_step=*")} == before
+    assert not list((run_folder / "checkpoints").glob(".*"))
+    run(repository, tmp_path, 4, "--ckpt_path", "last")
+
+
+def test_one_run_at_a_time_in_a_folder(repository: Path, tmp_path: Path) -> None:
+    process = start(repository, tmp_path, 50)
+    wait_for(tmp_path / "tiny" / "version_0" / "checkpoints" / "rl_step=1.json", process)
+    for arguments, said in (
+        (["--ckpt_path", "last"], "Another run is at work in"),
+        (["--trainer.logger.init_args.version", "0"], "Another run is at work in"),
+    ):
+        second = subprocess.run(
+            command(tmp_path, 50, *arguments),
+            cwd=repository,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert second.returncode == 2
+        assert said in second.stderr
+        assert f"process {process.pid} on" in second.stderr
+    process.kill()
+    process.wait()
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "tiny" / "version_0").rglob("*") if path.is_file()}
+    line = command(tmp_path, 50, "--trainer.logger.init_args.version", "0")
+    mixed = subprocess.run(line, cwd=repository, env=environment(), capture_output=True, text=True, check=False)
+    assert mixed.returncode == 2
+    assert "holds a run already" in mixed.stderr
+    lock = tmp_path / "tiny" / "version_0" / "run.lock"
+    assert all(path.stat().st_mtime_ns == before for path, before in files.items() if path != lock)

@@ -110,7 +110,7 @@ class RLCheckpoint(Checkpoint):
                 writer.failed = error.strerror or str(error)
         failed = trainer.strategy.broadcast(writer.failed)
         if failed:
-            rest = [path.name for _, path in checkpoints(folder) if read_manifest(path)]
+            rest = [path.name for _, path in checkpoints(folder.parent) if read_manifest(path)]
             go_on = f"--ckpt_path last then goes on from {rest[-1]}" if rest else "no earlier one is there"
             raise UserError(
                 f"The checkpoint {final} cannot be written: {failed}. The run stops here; make room, and {go_on}."

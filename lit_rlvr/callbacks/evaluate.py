@@ -125,12 +125,15 @@ class PeriodicEvaluation(Callback):
                 world_size=trainer.world_size,
                 progress=partial(self._progress, trainer, plan.benchmark),
             )
+            seconds = time.perf_counter() - clock
+            self.rows.append(
+                {**result.row(), "seconds": round(seconds, 3)}
+            )  # on all ranks, which must know what is due
             if trainer.is_global_zero:
-                self._write(trainer, result, time.perf_counter() - clock)
+                self._write(trainer, result, seconds)
 
     def _write(self, trainer: Trainer, result: EvaluationResult, seconds: float) -> None:
-        row = {**result.row(), "seconds": round(seconds, 3)}
-        self.rows.append(row)
+        row = self.rows[-1]
         write_jsonl(run_folder(trainer) / "evaluations.jsonl", self.rows)
         rules: dict[str, dict[str, float]] = row["rules"]
         values = row | {f"rules/{rule}": figures["accuracy"] for rule, figures in rules.items()}

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lit_rlvr.doctor.answers import boxed, written, wrong_for
 from lit_rlvr.doctor.outcome import UnfitError
-from lit_rlvr.experience import Experience, Problem, Rollouts
+from lit_rlvr.experience import Experience, Problem, PromptBatch, Rollouts
 from lit_rlvr.models.export import export_policy
 from lit_rlvr.models.loading import load_model, load_tokenizer
 from lit_rlvr.models.policy import Policy, frozen
@@ -52,14 +52,16 @@ def exact_logprobs(policy: Policy, rollouts: Rollouts, temperature: float, paral
     return said
 
 
-def check_update(module: RLVRModule, rollouts: Rollouts) -> str:
+def check_update(module: RLVRModule, problem: Problem, rollouts: Rollouts) -> str:
     """One update, as after a rollout, makes the right response more likely. The policy stays updated.
 
     Args:
         module: in a training step.
+        problem: what the rollouts answer.
         rollouts: made by :func:`made_batch`.
     """
     groups = len(rollouts) // len(KINDS)
+    batch = PromptBatch((problem,) * groups, rollouts.prompts)
     module.rl_step.fill_(module.algorithm.critic_warmup)  # from where on the policy learns
     experience = Experience(
         rollouts,
@@ -67,7 +69,7 @@ def check_update(module: RLVRModule, rollouts: Rollouts) -> str:
         torch.tensor([float(kind is Kind.RIGHT) for kind in KINDS * groups]),
     )
     experience = module.algorithm.advantages(module.score(experience), module.parallel.reduce)
-    sums = module.update(experience)
+    sums = module.update(batch, experience)
     after = exact_logprobs(module.policy, rollouts, module.sampling.temperature, module.parallel)
     (old, *_), (new, *_) = (
         [one.double().sum().item() for one in rollouts.split(flat)] for flat in (rollouts.logprobs, after)

@@ -73,7 +73,7 @@ class Patient(RLVRModule):
         """One update on responses made by hand, taken over by the engine, and exported."""
         problem, prompt = batch.problems[0], batch.prompts[0]
         rollouts = made_batch(self, problem, prompt)
-        self.findings.check("update", lambda: check_update(self, rollouts))
+        self.findings.check("update", lambda: check_update(self, problem, rollouts))
         self.findings.check("sync", lambda: self._sync(batch), "engine", "update")
         self.findings.check("export", lambda: check_export(self, rollouts))
 

@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from lit_rlvr.events import event_files
 from tests.kills.sameness import unlike
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -80,9 +81,8 @@ def phase_of(process: "subprocess.Popen[bytes]", stack: Path) -> str:
 
 def kill_once(process: "subprocess.Popen[bytes]", run: Path, rng: random.Random, half_written: bool) -> bool:
     """Wait for the moment; whether the run was still there then."""
-    began = time.time()
-    config = run / "config.yaml"
-    while not config.exists() or config.stat().st_mtime < began - 1:
+    before = set(event_files(run))
+    while not set(event_files(run)) - before:  # opened when training starts
         if process.poll() is not None:
             return False
         time.sleep(0.01)

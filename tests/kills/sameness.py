@@ -34,8 +34,8 @@ def curves(run: Path) -> dict[str, dict[int, float]]:
     """Every curve of the run but those that the machine decides: seconds, and memory of the process."""
     events, notes = read_events(event_files(run))
     assert not notes, notes
-    measured = ("time/", "memory/")
-    return {tag: points for tag, points in events.scalars.items() if not tag.startswith(measured)}
+    measured = ("time/", "memory/", "/seconds", "per_second")
+    return {tag: points for tag, points in events.scalars.items() if not any(part in tag for part in measured)}
 
 
 def doubled(run: Path) -> list[str]:
