@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import transformers
-from jsonargparse import ActionConfigFile, Namespace
+from jsonargparse import Namespace
 from lightning import LightningDataModule, LightningModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 from lit_rlvr import __version__
@@ -27,8 +28,9 @@ from lit_rlvr.callbacks.samples import SampleLogger
 from lit_rlvr.callbacks.summary import RunSummary
 from lit_rlvr.callbacks.tracking import SaturationTracker
 from lit_rlvr.commands import COMMANDS, call, leave
-from lit_rlvr.data.datamodule import OneShotDataModule
-from lit_rlvr.errors import UserError
+from lit_rlvr.config_files import ConfigFile, refuse_nulls
+from lit_rlvr.data.datamodule import OneShotDataModule, share
+from lit_rlvr.errors import UserError, first_line
 from lit_rlvr.mistakes import explain, user_error
 from lit_rlvr.models.export import read_checkpoint
 from lit_rlvr.module import RLVRModule
@@ -37,6 +39,7 @@ from lit_rlvr.rewards.rewards import AnswerReward
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
 from lit_rlvr.training import strategies
 from lit_rlvr.trial import describe_speed, try_speed
+from lit_rlvr.unbegun import no_trace_of_nothing
 
 CLASS_DEFAULTS = {
     key: f"{kind.__module__}.{kind.__name__}"
@@ -82,6 +85,11 @@ SECTIONS = {
 class RLVRTrainer(Trainer):
     """Lightning's trainer with one more verb."""
 
+    def fit(self, *arguments: Any, **settings: Any) -> None:
+        """Train; a run that a mistake ends before it has begun leaves no folder behind."""
+        with no_trace_of_nothing(self):
+            super().fit(*arguments, **settings)
+
     def plan(self, model: LightningModule, datamodule: LightningDataModule | None = None) -> None:
         """Print what `fit` would do, without doing it."""
         assert isinstance(model, RLVRModule)
@@ -103,10 +111,9 @@ class RLVRCLI(LightningCLI):
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         kwargs.setdefault("dump_header", [f"lit-rlvr {__version__}"])
+        kwargs.setdefault("allow_abbrev", False)  # a key cut short is a key misspelt
         parser = _Parser(**kwargs)
-        parser.add_argument(
-            "-c", "--config", action=ActionConfigFile, help="a YAML file; may be given again, later ones win"
-        )
+        parser.add_argument("-c", "--config", action=ConfigFile, help="a YAML file; may be given again, later ones win")
         return parser
 
     @staticmethod
@@ -127,13 +134,41 @@ class RLVRCLI(LightningCLI):
         config = self.config[self.subcommand]
         if config.trainer.get("enable_progress_bar") is False:  # the Trainer refuses a bar that it is told not to have
             self.trainer_defaults["callbacks"] = [RunSummary()]
+        refuse_nulls(self._parser(self.subcommand), config)
         strategies.refuse_unsupported(_plain(config.trainer))
+        if str(config.trainer.devices).isdigit() and int(config.trainer.devices) and config.data.rows > 0:
+            share(
+                config.data.rows, int(config.trainer.devices) * config.trainer.num_nodes
+            )  # before any process is started
         checkpoint = config.get("ckpt_path")
         if checkpoint:
             read_checkpoint(Path(checkpoint))
 
+    def instantiate_trainer(self, **settings: Any) -> Trainer:
+        """Devices that are not there, a strategy or precision that is none: said with the keys they come from."""
+        try:
+            return super().instantiate_trainer(**settings)
+        except (MisconfigurationException, ImportError, RuntimeError, TypeError, ValueError) as error:
+            asked = self.config[self.subcommand].trainer
+            keys = ("accelerator", "devices", "strategy", "precision")
+            said = ", ".join(f"trainer.{key} {asked[key]}" for key in keys if isinstance(asked[key], str | int))
+            raise UserError(
+                f"there is no trainer with {said} here ({first_line(error).rstrip('.')}); mend these keys."
+            ) from error
+
     def _parse_ckpt_path(self) -> None:
         """Lightning would look for constructor arguments in the checkpoint; ours come from the configuration alone."""
+
+
+class ConfigOfTheRun(SaveConfigCallback):
+    """Writes `config.yaml` when training starts: a run that never does must not write over that of another."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Not yet."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Everything is loaded, a checkpoint too."""
+        super().setup(trainer, pl_module, "fit")
 
 
 NOISE = (
@@ -157,6 +192,8 @@ def quieten() -> None:
 
 def _seed(value: bool | int | None) -> int:
     """The seed of the run's own streams; `seed_everything: true` leaves the choice to Lightning, and ours is then 0."""
+    if value is not None and not 0 <= value < 1 << 32:
+        raise UserError(f"seed_everything is {value}; use a whole number from 0 to {(1 << 32) - 1:,}.")
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
@@ -186,7 +223,7 @@ def run(arguments: list[str]) -> None:
         args=arguments,
         trainer_class=RLVRTrainer,
         trainer_defaults={**TRAINER_DEFAULTS, "callbacks": [RLProgressBar(), RunSummary()]},
-        save_config_callback=SaveConfigCallback,
+        save_config_callback=ConfigOfTheRun,
         save_config_kwargs={"overwrite": True},
         seed_everything_default=0,
         parser_kwargs={"default_env": False},

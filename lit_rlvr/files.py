@@ -75,7 +75,7 @@ def json_lines(path: Path) -> list[tuple[int, Any]]:
         if line.strip():
             try:
                 rows.append((number, json.loads(line)))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 why = " ".join(str(error).split())[:200].rstrip(".")
                 raise UserError(
                     f"{path}, row {number} is not valid JSON ({why}); a .jsonl file holds one JSON object per line."

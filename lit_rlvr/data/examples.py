@@ -61,7 +61,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         read = [row for _, row in json_lines(path)] if path.suffix == ".jsonl" else json.loads(json_text(path))
     except OSError as error:
         raise UserError(f"The worked example {path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"The worked example {path} is not valid JSON ({error}).") from error
     rows = read if isinstance(read, list) else [read]
     if not rows or not all(isinstance(row, dict) for row in rows):

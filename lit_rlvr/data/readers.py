@@ -206,7 +206,7 @@ def _parquet_rows(path: Path) -> list[_Numbered]:
 def _json_rows(path: Path) -> list[_Numbered]:
     try:
         content = json.loads(json_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is not valid JSON ({_one_line(error)}); it should hold a list of objects, and a file with one object "
             "per line should end in .jsonl."

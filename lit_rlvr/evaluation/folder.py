@@ -46,6 +46,7 @@ class EvaluationFolder:
                         f"{self.path} is there and holds no evaluation; choose another folder for --output."
                     )
                 write_json(self.manifest_file, manifest)
+            self.manifest()  # before anything is put beside what may be damaged
             (self.path / "responses").mkdir(exist_ok=True)
             self.lock()
         except OSError as error:

@@ -19,8 +19,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
+from lit_rlvr.config_files import load_yaml
 from lit_rlvr.errors import UserError
 
 Verb = Literal["fit", "evaluate"]
@@ -134,30 +133,16 @@ def _arm(name: str, given: Any, base: list[str], extra: tuple[str, ...], file: P
     return Arm(name, str(title), verb, arguments)
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice, which YAML would let the later one win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            line = node.start_mark.line + 1
-            raise yaml.YAMLError(f"the key {twice!r} is there twice below line {line}")
-        return super().construct_mapping(node, deep)
-
-
 def _load(file: Path) -> Any:
     try:
-        return yaml.load(file.read_text("utf-8"), _Loader)
+        return load_yaml(file)
     except FileNotFoundError:
         folder = file.parent if file.parent.is_dir() else Path()
         raise UserError(
             f"there is no grid {file}; {_nearest(file.name, [p.name for p in folder.glob('*.yaml')])} (looked in {folder})."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the grid {file} cannot be read: {error}.") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{file} is no grid: {error}.") from error
+    except OSError as error:
+        raise UserError(f"the grid {file} cannot be read: {error.strerror}.") from error
 
 
 def _check_keys(given: dict[Any, Any], known: Sequence[str], where: str) -> None:
