@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lit_rlvr.data.schemas import SchemaError, parse_row
-from lit_rlvr.errors import UserError
+from lit_rlvr.errors import UserError, shown
 from lit_rlvr.experience import Problem
 from lit_rlvr.files import json_lines, json_text
 
@@ -75,7 +75,7 @@ def find_problems(source: str, distinct: bool = True) -> tuple[tuple[Problem, ..
         return _built_in(source), source
     if source in PAPER_FILES:
         source = _paper_file(source)
-    if Path(source).suffix in _ENDINGS or Path(source).expanduser().exists():
+    if Path(source).suffix in _ENDINGS or _is_there(source):
         rows, where = _read_file(Path(source).expanduser()), source
         label = Path(source).name
     elif _HUB_ID.fullmatch(source):
@@ -85,7 +85,7 @@ def find_problems(source: str, distinct: bool = True) -> tuple[tuple[Problem, ..
         near = get_close_matches(source, names, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise UserError(
-            f"There is no problem source {source!r}{hint}; give one of {', '.join(names)}, a file ending in "
+            f"There is no problem source {shown(source)}{hint}; give one of {', '.join(names)}, a file ending in "
             f"{', '.join(_ENDINGS)}, or a hub id owner/name."
         )
     problems = _parse(rows, where, label, distinct)
@@ -100,8 +100,15 @@ def is_hub_id(source: str) -> bool:
         _HUB_ID.fullmatch(source) is not None
         and not _BUILT_IN.fullmatch(source)
         and Path(source).suffix not in _ENDINGS
-        and not Path(source).expanduser().exists()
+        and not _is_there(source)
     )
+
+
+def _is_there(source: str) -> bool:
+    try:
+        return Path(source).expanduser().exists()
+    except (OSError, RuntimeError):  # too long for a name, or the home of somebody unknown
+        return False
 
 
 def select_problems(
@@ -155,7 +162,9 @@ def _built_in(source: str) -> tuple[Problem, ...]:
     if source not in tiny.NAMED:
         near = get_close_matches(source, tiny.NAMED, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UserError(f"There is no built-in problem {source!r}{hint}; use one of {', '.join(_built_in_names())}.")
+        raise UserError(
+            f"There is no built-in problem {shown(source)}{hint}; use one of {', '.join(_built_in_names())}."
+        )
     return (tiny.NAMED[source],)
 
 

@@ -23,6 +23,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from lit_rlvr.data.prompts import SUFFIX
+from lit_rlvr.errors import shown
 from lit_rlvr.experience import Problem
 from lit_rlvr.rewards.extract import extract_boxed
 
@@ -88,7 +89,7 @@ def _question_and_answer(row: Mapping[str, Any]) -> tuple[str, str]:
         return _said(row[key]), _after_hashes(row["answer"])
     if key in row and "solution" in row:
         return _said(row[key]), (extract_boxed(_said(row["solution"], "solution")) or "").strip()
-    keys = ", ".join(map(str, row)) or "none"
+    keys = shown(", ".join(map(str, row)) or "none", 200)[1:-1]
     raise SchemaError(
         f"no known schema fits its keys ({keys}); give it problem and answer, question and answer, input and target, "
         "question and final_answer, question, choices and answerKey, Body, Question and Answer, problem and solution, or prompt, reward_model and extra_info"

@@ -19,6 +19,13 @@ from lit_rlvr.rewards.verdict import Verdict
 
 Row = dict[str, Any]
 
+_KINDS: dict[str, type] = {
+    **dict.fromkeys(("index", "sample", "tokens"), int),
+    **dict.fromkeys(("id", "subject", "level", "question", "gold", "response", "verdict"), str),
+    "stopped": bool,
+}
+"""What a row holds; an answer may be null."""
+
 
 def row_of(plan: EvaluationPlan, problem: Problem, response: Response, verdict: Verdict) -> Row:
     """A response and its verdict, as it is kept."""
@@ -61,8 +68,9 @@ def read_responses(file: Path) -> tuple[list[Row], int]:
     for number, line in enumerate(whole.splitlines(), start=1):
         try:
             row = json.loads(line)
-            response_of(row), problem_of(row)
-        except (ValueError, KeyError, TypeError) as error:
+            if not all(type(row[key]) is kind for key, kind in _KINDS.items()):
+                raise TypeError("a value of another kind")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(
                 f"{file}, row {number} holds no response of an evaluation; put back what was there, or remove the file to have "
                 "its responses made anew."

@@ -200,7 +200,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"There is no checkpoint {path}{hint}.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError) as error:
+    except (
+        RuntimeError,
+        EOFError,
+        pickle.UnpicklingError,
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
         raise UserError(
             f"The checkpoint {path} is damaged or was not written by lit-rlvr; use the one before it."
         ) from error
@@ -209,11 +218,25 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is no checkpoint of lit-rlvr: it does not say which policy it holds.")
     try:
         _loads(described["config_json"]), _loads(described["generation_json"] or "{}")
-    except (ValueError, TypeError, AttributeError) as error:
+        policy_weights(content["state_dict"])
+        _known_adapter(described.get("adapter"))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UserError(
             f"The checkpoint {path} is damaged in what it says of its policy; use the one before it."
         ) from error
     return content
+
+
+def _known_adapter(adapter: Any) -> None:
+    """A `ValueError` or the like where a checkpoint's adapter is not described as `lora.add_adapter` does."""
+    if adapter is None:
+        return
+    if not all(isinstance(adapter[key], int) for key in ("rank", "alpha", "seed")):
+        raise ValueError("a rank, an alpha or a seed that is no number")
+    if not all(isinstance(adapter[key], str) for key in ("base", "fingerprint")) or not isinstance(
+        adapter["targets"], list
+    ):
+        raise ValueError("a base, a fingerprint or targets that are none")
 
 
 def _loads(text: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lit_rlvr.config_files import load_yaml
-from lit_rlvr.errors import UserError
+from lit_rlvr.errors import UserError, shown
 
 Verb = Literal["fit", "evaluate"]
 _GRID_KEYS, _ARM_KEYS, _VERBS = ("base", "arms"), ("title", "verb", "arguments"), ("fit", "evaluate")
@@ -109,7 +109,7 @@ def read_grid(file: Path, extra: Sequence[str] = ()) -> Grid:
 
 
 def _arm(name: str, given: Any, base: list[str], extra: tuple[str, ...], file: Path) -> Arm:
-    where = f"{file}: arm {name}"
+    where = f"{file}: arm {name[:60]}"
     if not _NAME.fullmatch(name):
         raise UserError(f"{where}: a name becomes a folder; use letters, digits, dots, - and _ only.")
     if not isinstance(given, dict):
@@ -117,10 +117,10 @@ def _arm(name: str, given: Any, base: list[str], extra: tuple[str, ...], file: P
     _check_keys(given, _ARM_KEYS, where)
     verb = given.get("verb", "fit")
     if verb not in _VERBS:
-        raise UserError(f"{where}: verb is {verb!r}; {_nearest(str(verb), _VERBS)}.")
+        raise UserError(f"{where}: verb is {shown(verb)}; {_nearest(str(verb), _VERBS)}.")
     title = given.get("title")
     if not isinstance(title, str | int | float) or isinstance(title, bool) or "|" in str(title):
-        raise UserError(f"{where}: title is {title!r}; give the words that the table shows, without |.")
+        raise UserError(f"{where}: title is {shown(title)}; give the words that the table shows, without |.")
     arguments = _texts(given.get("arguments", []), f"{where}: arguments")
     if verb == "fit":
         arguments = (*base, *arguments, *extra)
@@ -148,20 +148,20 @@ def _load(file: Path) -> Any:
 def _check_keys(given: dict[Any, Any], known: Sequence[str], where: str) -> None:
     for key in given:
         if key not in known:
-            raise UserError(f"{where}: there is no key {str(key)!r}; {_nearest(str(key), known)}.")
+            raise UserError(f"{where}: there is no key {shown(key)}; {_nearest(str(key), known)}.")
 
 
 def _check_config(config: str, where: str) -> None:
     if not Path(config).is_file():
         folder = Path(config).parent
         near = [str(path) for path in folder.glob("*.yaml")] if folder.is_dir() else []
-        raise UserError(f"{where}: there is no configuration file {config!r}; {_nearest(config, near)}.")
+        raise UserError(f"{where}: there is no configuration file {shown(config)}; {_nearest(config, near)}.")
 
 
 def _texts(value: Any, where: str) -> tuple[str, ...]:
     """A list of words as the command line would take them; true and false as YAML and the command line spell them."""
     if not isinstance(value, list) or any(not isinstance(part, str | int | float) for part in value):
-        raise UserError(f"{where} is {value!r}; give a list of words, one for each argument.")
+        raise UserError(f"{where} is {shown(value)}; give a list of words, one for each argument.")
     return tuple(str(part).lower() if isinstance(part, bool) else str(part) for part in value)
 
 
