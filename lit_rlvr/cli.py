@@ -28,7 +28,7 @@ from lit_rlvr.callbacks.samples import SampleLogger
 from lit_rlvr.callbacks.summary import RunSummary
 from lit_rlvr.callbacks.tracking import SaturationTracker
 from lit_rlvr.commands import COMMANDS, call, leave
-from lit_rlvr.config_files import ConfigFile, refuse_nulls
+from lit_rlvr.config_files import ConfigFile, refuse_endless, refuse_nulls
 from lit_rlvr.data.datamodule import OneShotDataModule, share
 from lit_rlvr.errors import UserError, first_line
 from lit_rlvr.mistakes import explain, user_error
@@ -101,6 +101,13 @@ class RLVRTrainer(Trainer):
 
 class _Parser(LightningArgumentParser):
     """Errors as `UserError`: one sentence, not a page of usage."""
+
+    def parse_args(  # type: ignore[override]  # jsonargparse's own is
+        self, args: Any = None, *others: Any, **settings: Any
+    ) -> Namespace:
+        """Not what the parser would think about for ever."""
+        refuse_endless(args or ())
+        return super().parse_args(args, *others, **settings)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         raise user_error(ex) or UserError(explain(message, self)) from ex

@@ -5,6 +5,8 @@ mapping, take null for any number, and name neither file nor line.
 """
 
 import inspect
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -12,7 +14,7 @@ import yaml
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 from jsonargparse._util import import_object
 
-from lit_rlvr.errors import UserError
+from lit_rlvr.errors import UserError, shown
 from lit_rlvr.files import json_text
 
 
@@ -21,8 +23,7 @@ class ConfigFile(ActionConfigFile):
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
         """Look at the file, then let jsonargparse read it."""
-        if isinstance(values, str | Path):
-            check_config(Path(values), parser)
+        check_config(str(values), parser)
         super().__call__(parser, cfg, values, option_string)
 
 
@@ -46,9 +47,13 @@ def load_yaml(file: Path) -> Any:
         UserError: it is no UTF-8 text or no YAML, with the line; or a key is there twice in one place.
         OSError: it cannot be read.
     """
-    text = json_text(file)
+    return _parse(json_text(file), str(file))
+
+
+def _parse(text: str, file: str) -> Any:
     try:
-        return yaml.load(text, _Loader)
+        content = yaml.load(text, _Loader)
+        json.dumps(content, default=str, skipkeys=True, ensure_ascii=False).encode()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
@@ -61,26 +66,49 @@ def load_yaml(file: Path) -> Any:
     ) as error:  # a date that is none, a key that is a list, no end of brackets
         why = " ".join(str(error).split())[:200].rstrip(".")
         raise UserError(f"{file} is no valid YAML: {why}.") from error
+    return content
 
 
-def check_config(file: Path, parser: ArgumentParser) -> None:
+def refuse_endless(words: Iterable[Any]) -> None:
+    """Refuse a word of the command line with an alias within itself, over which jsonargparse would never come to an end.
+
+    Raises:
+        UserError: naming the word.
+    """
+    for word in words:
+        value = str(word).partition("=")[2] if str(word).startswith("--") else str(word)
+        if "&" not in value or "*" not in value:
+            continue
+        try:
+            json.dumps(yaml.safe_load(value), default=str, skipkeys=True)
+        except yaml.YAMLError:
+            continue  # text, then, which the parser takes or refuses
+        except (ValueError, TypeError, RecursionError) as error:
+            raise UserError(f"{shown(word)} on the command line is no value: write it out.") from error
+
+
+def check_config(given: str, parser: ArgumentParser) -> None:
     """Refuse a file that the parser would misread.
 
     Args:
-        file: as it was named; one that is not there is left to the parser, for it may be YAML itself.
+        given: its name, or YAML itself; a name that nothing is under is left to the parser.
         parser: knows the sections.
 
     Raises:
         UserError: it is a folder, cannot be read, is no YAML or empty, or a section of it is no mapping.
     """
+    file = Path(given)
     try:
         if file.is_dir():
             raise UserError(f"--config {file} is a folder; name a YAML file in it.")
         if not file.is_file():
-            return
-        content = load_yaml(file)
+            file, content = Path("--config"), _parse(given, "--config")
+            if isinstance(content, str):
+                return
+        else:
+            content = load_yaml(file)
     except OSError as error:
-        raise UserError(f"the configuration file {str(file)[:200]} cannot be read: {error.strerror}.") from error
+        raise UserError(f"the configuration {shown(given)} cannot be read: {error.strerror}.") from error
     if content is None:
         raise UserError(f"the configuration file {file} is empty; put keys into it, or leave it out.")
     if not isinstance(content, dict):
@@ -92,11 +120,11 @@ def check_config(file: Path, parser: ArgumentParser) -> None:
     for name, value in content.items():
         if not isinstance(name, str):
             raise UserError(
-                f"the configuration file {file} has the key {name!r}; keys are words such as model and data."
+                f"the configuration file {file} has the key {shown(name)}; keys are words such as model and data."
             )
         if name in sections and not isinstance(value, dict):
             raise UserError(
-                f"the configuration file {file}: {name} is {str(value)[:60]}; it is a section, so give it keys below it."
+                f"the configuration file {file}: {name} is {shown(value)}; it is a section, so give it keys below it."
             )
 
 

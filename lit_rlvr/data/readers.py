@@ -206,10 +206,15 @@ def _parquet_rows(path: Path) -> list[_Numbered]:
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.read_table(path)
-    except (pyarrow.ArrowInvalid, OSError) as error:
+        rows = pyarrow.parquet.read_table(path).to_pylist()
+    except (
+        pyarrow.ArrowException,
+        OSError,
+        ValueError,
+        OverflowError,
+    ) as error:  # a text that is no UTF-8, a date of no year
         raise UserError(f"{path} is not a readable parquet file: {_one_line(error)}.") from error
-    return list(enumerate(table.to_pylist(), start=1))
+    return list(enumerate(rows, start=1))
 
 
 def _json_rows(path: Path) -> list[_Numbered]:

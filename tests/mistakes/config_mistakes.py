@@ -88,6 +88,9 @@ FILES = [
     _yaml("a binary file as configuration", bytes(range(256)), r"mine\.yaml"),
     _yaml("a configuration that is no UTF-8", b"data:\n  source: \xff\xfe\n", r"mine\.yaml.*UTF-8"),
     _yaml("a list as configuration", "- data\n- model\n", r"mine\.yaml"),
+    _yaml("an alias within itself", "a: &b\n  c: *b\n", r"mine\.yaml is no valid YAML"),
+    Mistake("an alias within itself as a value", fit("--model.sampling", "a: &b {c: *b}"), r"a: &b.*write it out"),
+    Mistake("bytes that are no UTF-8", fit("--model.policy", "./\udcff"), r"udcff.*UTF-8"),
     _yaml("a Python object in YAML", "data: !!python/object/apply:os.getcwd []\n", r"mine\.yaml.*python"),
 ]
 
