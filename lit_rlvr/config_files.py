@@ -6,6 +6,7 @@ mapping, take null for any number, and name neither file nor line.
 
 import inspect
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -99,9 +100,9 @@ def check_config(given: str, parser: ArgumentParser) -> None:
     """
     file = Path(given)
     try:
-        if file.is_dir():
+        if os.path.isdir(file):  # which, unlike Path, never raises
             raise UserError(f"--config {file} is a folder; name a YAML file in it.")
-        if not file.is_file():
+        if not os.path.isfile(file):
             file, content = Path("--config"), _parse(given, "--config")
             if isinstance(content, str):
                 return

@@ -13,10 +13,14 @@ class UserError(Exception):
 def first_line(error: Exception) -> str:
     """What another library's error says, cut to its first line; its class where it says nothing."""
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return cut(lines[0], 200) if lines else type(error).__name__
 
 
 def shown(value: Any, longest: int = 80) -> str:
     """A value as it may stand in a sentence: on one line, and cut where it is long."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    return cut(" ".join(repr(value).split()), longest)
+
+
+def cut(text: str, longest: int = 120) -> str:
+    """A text that may be of any length, for a sentence."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

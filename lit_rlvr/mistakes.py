@@ -11,7 +11,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lit_rlvr.algorithms.algorithm import Algorithm
 from lit_rlvr.commands import CommandParser
-from lit_rlvr.errors import UserError, first_line, shown
+from lit_rlvr.errors import UserError, cut, first_line, shown
 from lit_rlvr.evaluation.evaluator import EvaluationPlan
 from lit_rlvr.rewards.rewards import Reward
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
@@ -45,6 +45,8 @@ def sentence_for(error: Exception) -> str | None:
     if isinstance(error, UnicodeEncodeError):
         half = error.object[error.start : error.end]
         return f"the text {shown(error.object)} holds {half!r}, which is no character: write it in UTF-8."
+    if isinstance(error, ValueError) and "integer string conversion" in str(error):
+        return "a number in the configuration or on the command line has thousands of digits; shorten it."
     if isinstance(error, ValueError) and _OPTIMIZER.match(str(error)):
         return (
             f"the optimizer refuses its settings ({first_line(error).rstrip('.')}): mend model.optimizer.init_args, or those of "
@@ -65,7 +67,7 @@ def explain(message: str, parser: ArgumentParser) -> str:
         message: what jsonargparse would print after a page of usage.
         parser: that parser, which knows the keys.
     """
-    text = _cut(" ".join(message.split()), 4000)
+    text = cut(" ".join(message.split()), 4000)
     key = re.search(r"(?:does not accept option|[Uu]nrecognized arguments:|Option) \'?(?:--)?([\w.]+)\'?", text)
     if key:
         return _unknown_key(key[1], known_keys(parser) + class_keys())
@@ -82,16 +84,12 @@ def explain(message: str, parser: ArgumentParser) -> str:
         return f"the configuration lacks {lacking[1]}; give it a value (`{parser.prog} --help` says of what kind)."
     file = re.search(r"File does not exist: '?([^']+)'?", text)
     if file:
-        return f"there is no configuration file {_cut(file[1])}."
-    return _cut(text, 400)
-
-
-def _cut(text: str, longest: int = 120) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+        return f"there is no configuration file {cut(file[1])}."
+    return cut(text, 400)
 
 
 def _unknown_key(key: str, known: list[str]) -> str:
-    key = _cut(key)
+    key = cut(key)
     near = get_close_matches(key, known, n=1)
     if not near:  # the right name in the wrong section, or a key of a class, of which only the last part is given
         leaf = get_close_matches(key.rsplit(".", 1)[-1], [k.rsplit(".", 1)[-1] for k in known], n=1)
@@ -101,7 +99,7 @@ def _unknown_key(key: str, known: list[str]) -> str:
 
 
 def _wrong_value(key: str, expected: str, given: str) -> str:
-    given = _cut(given)
+    given = cut(given)
     kinds = CHOSEN.get(key.rsplit(".", 1)[-1])
     if kinds is not None:
         names = ", ".join(sorted(kind.__name__ for kind in kinds()))
@@ -109,7 +107,7 @@ def _wrong_value(key: str, expected: str, given: str) -> str:
     if key.endswith("plans"):
         return f"{key} is {given}, which is no list of plans; each names a benchmark, as in [{{benchmark: math500}}]."
     plain = re.sub(r"<class '([\w.]+)'>", r"\1", expected).replace("typing.Literal", "one of ")
-    return f"{key} is {given}, which is not what is expected there: {_cut(plain, 200)}."
+    return f"{key} is {given}, which is not what is expected there: {cut(plain, 200)}."
 
 
 def known_keys(parser: ArgumentParser) -> list[str]:

@@ -3,7 +3,6 @@
 Start of the line: a source given as a string -> a tuple of Problems, which the DataModule and the benchmarks use.
 """
 
-import json
 import os
 import re
 import warnings
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from lit_rlvr.data.schemas import SchemaError, parse_row
-from lit_rlvr.errors import UserError, shown
+from lit_rlvr.errors import UserError, cut, shown
 from lit_rlvr.experience import Problem
-from lit_rlvr.files import json_lines, json_text
+from lit_rlvr.files import json_lines, json_text, parse_json
 
 _ENDINGS = (".parquet", ".jsonl", ".json")
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(:[\w.\-]+){0,2}")
@@ -105,10 +104,7 @@ def is_hub_id(source: str) -> bool:
 
 
 def _is_there(source: str) -> bool:
-    try:
-        return Path(source).expanduser().exists()
-    except (OSError, RuntimeError):  # too long for a name, or the home of somebody unknown
-        return False
+    return os.path.exists(os.path.expanduser(source))  # which, unlike Path, never raises
 
 
 def select_problems(
@@ -133,9 +129,9 @@ def select_problems(
             chosen.append(by_id[str(entry)])
         else:
             near = get_close_matches(str(entry), by_id, n=1)
-            known = f"the nearest is {near[0]}" if near else f"the first ids are {', '.join(list(by_id)[:5])}"
+            known = f"the nearest is {cut(near[0])}" if near else f"the first ids are {cut(', '.join(list(by_id)[:5]))}"
             raise UserError(
-                f"data.select names the problem {entry!r}, which {where} with its {len(problems)} problems does not have; "
+                f"data.select names the problem {shown(entry)}, which {where} with its {len(problems)} problems does not have; "
                 f"{known}."
             )
     if len(set(chosen)) < len(chosen):
@@ -219,7 +215,7 @@ def _parquet_rows(path: Path) -> list[_Numbered]:
 
 def _json_rows(path: Path) -> list[_Numbered]:
     try:
-        content = json.loads(json_text(path))
+        content = parse_json(json_text(path))
     except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is not valid JSON ({_one_line(error)}); it should hold a list of objects, and a file with one object "

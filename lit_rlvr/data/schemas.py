@@ -23,7 +23,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from lit_rlvr.data.prompts import SUFFIX
-from lit_rlvr.errors import shown
+from lit_rlvr.errors import cut
 from lit_rlvr.experience import Problem
 from lit_rlvr.rewards.extract import extract_boxed
 
@@ -89,7 +89,7 @@ def _question_and_answer(row: Mapping[str, Any]) -> tuple[str, str]:
         return _said(row[key]), _after_hashes(row["answer"])
     if key in row and "solution" in row:
         return _said(row[key]), (extract_boxed(_said(row["solution"], "solution")) or "").strip()
-    keys = shown(", ".join(map(str, row)) or "none", 200)[1:-1]
+    keys = cut(", ".join(map(str, row)) or "none", 200)
     raise SchemaError(
         f"no known schema fits its keys ({keys}); give it problem and answer, question and answer, input and target, "
         "question and final_answer, question, choices and answerKey, Body, Question and Answer, problem and solution, or prompt, reward_model and extra_info"
@@ -104,7 +104,7 @@ def _multiple_choice(row: Mapping[str, Any]) -> tuple[str, str]:
         raise SchemaError("its choices are no lists of text and label, one label for each of 2 to 26 texts")
     key, names = _text(row["answerKey"]), [_text(label) for label in labels]
     if key and names.count(key) != 1:
-        raise SchemaError(f"its answerKey {key} is not one of its labels {', '.join(names)}")
+        raise SchemaError(f"its answerKey {cut(key)} is not one of its labels {cut(', '.join(names))}")
     lettered = [f"{letter}. {_text(text)}" for letter, text in zip(ascii_uppercase, texts, strict=False)]
     answer = ascii_uppercase[names.index(key)] if key else ""
     return "\n".join([question, *lettered, CHOOSE]) if question else "", answer

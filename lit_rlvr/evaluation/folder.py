@@ -5,7 +5,6 @@ another policy, seed or plan by mistake.
 """
 
 import fcntl
-import json
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +15,7 @@ from lit_rlvr.evaluation.plan import EvaluationPlan
 from lit_rlvr.evaluation.rows import fault
 from lit_rlvr.evaluation.store import ResponseStore
 from lit_rlvr.experience import Problem
-from lit_rlvr.files import json_lines, write_json, write_jsonl
+from lit_rlvr.files import json_lines, parse_json, write_json, write_jsonl
 
 Manifest = dict[str, Any]
 """policy, weights (a fingerprint), rl_step, seed, engine, plans, prompts (a fingerprint for each plan)."""
@@ -103,7 +102,7 @@ class EvaluationFolder:
             UserError: the folder has no readable ``evaluation.json``.
         """
         try:
-            manifest = json.loads(self.manifest_file.read_text("utf-8"))
+            manifest = parse_json(self.manifest_file.read_text("utf-8"))
             self.plans_of(manifest)
             return manifest
         except FileNotFoundError:

@@ -12,6 +12,7 @@ A grid file holds
 ``{root}`` in an argument stands for the sweep's folder.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lit_rlvr.config_files import load_yaml
-from lit_rlvr.errors import UserError, shown
+from lit_rlvr.errors import UserError, cut, shown
 
 Verb = Literal["fit", "evaluate"]
 _GRID_KEYS, _ARM_KEYS, _VERBS = ("base", "arms"), ("title", "verb", "arguments"), ("fit", "evaluate")
@@ -152,9 +153,9 @@ def _check_keys(given: dict[Any, Any], known: Sequence[str], where: str) -> None
 
 
 def _check_config(config: str, where: str) -> None:
-    if not Path(config).is_file():
+    if not os.path.isfile(config):  # which, unlike Path, never raises
         folder = Path(config).parent
-        near = [str(path) for path in folder.glob("*.yaml")] if folder.is_dir() else []
+        near = [str(path) for path in folder.glob("*.yaml")] if os.path.isdir(folder) else []
         raise UserError(f"{where}: there is no configuration file {shown(config)}; {_nearest(config, near)}.")
 
 
@@ -169,4 +170,4 @@ def _nearest(word: str, known: Sequence[str]) -> str:
     near = get_close_matches(word, known, n=1, cutoff=0.4)
     if near:
         return f"the nearest is {near[0]!r}"
-    return f"there are {', '.join(known)}" if known else "there is none"
+    return f"there are {cut(', '.join(known))}" if known else "there is none"

@@ -1,6 +1,7 @@
 """A short run of every fuzzer, and what the long runs found, case by case."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,9 +43,9 @@ def test_a_gold_too_deep_to_take_apart_is_too_costly(rule: Rule) -> None:
     assert decide("2+x", gold) in (Kind.TOO_COSTLY, Kind.UNPARSABLE)
 
 
-def test_json_without_end(tmp_path: Path) -> None:
-    for name in ("p.json", "p.jsonl"):
-        (tmp_path / name).write_text("[" * 100_000)
+def test_json_without_end_and_half_a_character(tmp_path: Path) -> None:
+    for name, whole in product(("p.json", "p.jsonl"), ("[" * 100_000, '{"problem": "\\ud800", "answer": "1"}')):
+        (tmp_path / name).write_text(whole)
         with pytest.raises(UserError, match="not valid JSON"):
             read_problems(str(tmp_path / name))
 
@@ -117,7 +118,7 @@ def test_a_response_of_another_kind(tmp_path: Path) -> None:
     file = tmp_path / "r.jsonl"
     file.write_text(json.dumps(RESPONSE) + "\n")
     assert read_responses(file)[0] == [RESPONSE]
-    for change in ({"index": "0"}, {"stopped": 1}, {"gold": None}):
+    for change in ({"index": "0"}, {"stopped": 1}, {"gold": None}, {"tokens": 10**30}, {"question": "\ud800"}):
         file.write_text(json.dumps(RESPONSE | change) + "\n")
         with pytest.raises(UserError, match="row 1 holds no response"):
             read_responses(file)
