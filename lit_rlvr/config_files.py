@@ -36,7 +36,8 @@ class _Loader(yaml.SafeLoader):
         twice = next((key for key in keys if keys.count(key) > 1), None)
         if twice is not None:
             raise yaml.MarkedYAMLError(
-                problem=f"the key {twice!r} is there twice", problem_mark=node.value[keys.index(twice)][0].start_mark
+                problem=f"the key {twice!r} is there twice",
+                problem_mark=[key for key, _ in node.value if self.construct_object(key) == twice][1].start_mark,
             )
         return super().construct_mapping(node, deep)
 

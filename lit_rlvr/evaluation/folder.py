@@ -107,7 +107,7 @@ class EvaluationFolder:
             return manifest
         except FileNotFoundError:
             raise UserError(f"{self.path} holds no evaluation: there is no {self.manifest_file}.") from None
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, UserError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError) as error:
             raise UserError(
                 f"{self.manifest_file} is damaged or of another version; evaluate into another folder."
             ) from error

@@ -90,7 +90,7 @@ FILES = [
     _yaml("a list as configuration", "- data\n- model\n", r"mine\.yaml"),
     _yaml("an alias within itself", "a: &b\n  c: *b\n", r"mine\.yaml is no valid YAML"),
     Mistake("an alias within itself as a value", fit("--model.sampling", "a: &b {c: *b}"), r"a: &b.*write it out"),
-    Mistake("bytes that are no UTF-8", fit("--model.policy", "./\udcff"), r"udcff.*UTF-8"),
+    Mistake("bytes that are no UTF-8", fit("--model.policy", "./\udcff"), r"model\.policy: there is no folder \./"),
     _yaml("a Python object in YAML", "data: !!python/object/apply:os.getcwd []\n", r"mine\.yaml.*python"),
 ]
 
