@@ -8,13 +8,15 @@ import logging
 import os
 import sys
 import warnings
+from contextlib import nullcontext
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import transformers
-from jsonargparse import ActionConfigFile, Namespace
+from jsonargparse import Namespace
 from lightning import LightningDataModule, LightningModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 from lit_rlvr import __version__
@@ -29,10 +31,11 @@ from lit_rlvr.callbacks.samples import SampleLogger
 from lit_rlvr.callbacks.summary import RunSummary
 from lit_rlvr.callbacks.tracking import SaturationTracker
 from lit_rlvr.commands import COMMANDS, call, leave
-from lit_rlvr.data.datamodule import OneShotDataModule
+from lit_rlvr.config_files import ConfigFile, refuse_endless, refuse_nulls
+from lit_rlvr.data.datamodule import OneShotDataModule, share
 from lit_rlvr.doctor.command import examine
 from lit_rlvr.doctor.patient import Patient
-from lit_rlvr.errors import UserError
+from lit_rlvr.errors import UserError, first_line
 from lit_rlvr.files import run_folder
 from lit_rlvr.mistakes import explain, user_error
 from lit_rlvr.models.export import read_checkpoint
@@ -41,10 +44,11 @@ from lit_rlvr.plan import make_plan, threads
 from lit_rlvr.resume import LAST, choose_checkpoint, enter
 from lit_rlvr.rewards.rewards import AnswerReward
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
-from lit_rlvr.run_lock import lock
+from lit_rlvr.run_lock import locked
 from lit_rlvr.training import strategies
 from lit_rlvr.training.interrupt import Interrupted
 from lit_rlvr.trial import describe_speed, try_speed
+from lit_rlvr.unbegun import no_trace_of_nothing
 
 CLASS_DEFAULTS = {
     key: f"{kind.__module__}.{kind.__name__}"
@@ -91,7 +95,21 @@ the step (and before checkpoints, which Lightning calls last): where it is inter
 
 
 class RLVRTrainer(Trainer):
-    """Lightning's trainer with two more verbs."""
+    """Lightning's trainer with two more verbs.
+
+    Attributes:
+        begun_again: a run that came to no checkpoint is in the folder, and is begun again.
+    """
+
+    begun_again = False
+
+    def fit(self, *arguments: Any, **settings: Any) -> None:
+        """Train; a run that a mistake ends before it has begun leaves no folder behind. The folder is this run's alone."""
+        with no_trace_of_nothing(self), locked(run_folder(self)) if self.is_global_zero else nullcontext():
+            if self.is_global_zero:
+                checkpoint = settings.get("ckpt_path")
+                enter(run_folder(self), Path(checkpoint) if checkpoint else None, self.begun_again)
+            super().fit(*arguments, **settings)
 
     def plan(self, model: LightningModule, datamodule: LightningDataModule | None = None) -> None:
         """Print what `fit` would do, without doing it."""
@@ -126,6 +144,13 @@ class RLVRTrainer(Trainer):
 class _Parser(LightningArgumentParser):
     """Errors as `UserError`: one sentence, not a page of usage."""
 
+    def parse_args(  # type: ignore[override]  # jsonargparse's own is
+        self, args: Any = None, *others: Any, **settings: Any
+    ) -> Namespace:
+        """Not what the parser would think about for ever."""
+        refuse_endless(args or ())
+        return super().parse_args(args, *others, **settings)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         raise user_error(ex) or UserError(explain(message, self)) from ex
 
@@ -135,10 +160,9 @@ class RLVRCLI(LightningCLI):
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         kwargs.setdefault("dump_header", [f"lit-rlvr {__version__}"])
+        kwargs.setdefault("allow_abbrev", False)  # a key cut short is a key misspelt
         parser = _Parser(**kwargs)
-        parser.add_argument(
-            "-c", "--config", action=ActionConfigFile, help="a YAML file; may be given again, later ones win"
-        )
+        parser.add_argument("-c", "--config", action=ConfigFile, help="a YAML file; may be given again, later ones win")
         return parser
 
     @staticmethod
@@ -166,22 +190,47 @@ class RLVRCLI(LightningCLI):
         config = self.config[self.subcommand]
         if config.trainer.get("enable_progress_bar") is False:  # the Trainer refuses a bar that it is told not to have
             self.trainer_defaults["callbacks"] = [RunSummary()]
+        refuse_nulls(self._parser(self.subcommand), config)
         strategies.refuse_unsupported(_plain(config.trainer))
+        if str(config.trainer.devices).isdigit() and int(config.trainer.devices) and config.data.rows > 0:
+            share(
+                config.data.rows, int(config.trainer.devices) * config.trainer.num_nodes
+            )  # before any process is started
         if self.subcommand == "fit":
             self.begun_again = choose_checkpoint(config)
         elif config.get("ckpt_path") not in (None, LAST):
             read_checkpoint(Path(config.ckpt_path))
 
     def before_fit(self) -> None:
-        """The run's folder is this process' own, and as it was when the checkpoint was written."""
-        if self.trainer.is_global_zero:
-            folder = run_folder(self.trainer)
-            lock(folder)
-            checkpoint = self.config.fit.ckpt_path
-            enter(folder, Path(checkpoint) if checkpoint else None, self.begun_again)
+        """The trainer takes the run's folder when it begins."""
+        assert isinstance(self.trainer, RLVRTrainer)
+        self.trainer.begun_again = self.begun_again
+
+    def instantiate_trainer(self, **settings: Any) -> Trainer:
+        """Devices that are not there, a strategy or precision that is none: said with the keys they come from."""
+        try:
+            return super().instantiate_trainer(**settings)
+        except (MisconfigurationException, ImportError, RuntimeError, TypeError, ValueError) as error:
+            asked = self.config[self.subcommand].trainer
+            keys = ("accelerator", "devices", "strategy", "precision")
+            said = ", ".join(f"trainer.{key} {asked[key]}" for key in keys if isinstance(asked[key], str | int))
+            raise UserError(
+                f"there is no trainer with {said} here ({first_line(error).rstrip('.')}); mend these keys."
+            ) from error
 
     def _parse_ckpt_path(self) -> None:
         """Lightning would look for constructor arguments in the checkpoint; ours come from the configuration alone."""
+
+
+class ConfigOfTheRun(SaveConfigCallback):
+    """Writes `config.yaml` when training starts: a run that never does must not write over that of another."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Not yet."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Everything is loaded, a checkpoint too."""
+        super().setup(trainer, pl_module, "fit")
 
 
 NOISE = (
@@ -205,6 +254,8 @@ def quieten() -> None:
 
 def _seed(value: bool | int | None) -> int:
     """The seed of the run's own streams; `seed_everything: true` leaves the choice to Lightning, and ours is then 0."""
+    if value is not None and not 0 <= value < 1 << 32:
+        raise UserError(f"seed_everything is {value}; use a whole number from 0 to {(1 << 32) - 1:,}.")
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
@@ -234,7 +285,7 @@ def run(arguments: list[str]) -> None:
         args=arguments,
         trainer_class=RLVRTrainer,
         trainer_defaults={**TRAINER_DEFAULTS, "callbacks": [RLProgressBar(), RunSummary()]},
-        save_config_callback=SaveConfigCallback,
+        save_config_callback=ConfigOfTheRun,
         save_config_kwargs={"overwrite": True},
         seed_everything_default=0,
         parser_kwargs={"default_env": False},

@@ -41,7 +41,7 @@ class CommandParser(ArgumentParser):
         super().__init__(description=description, allow_abbrev=False, **settings)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        raise UserError(f"{' '.join(message.split())}; see `{self.prog} --help`.") from ex
+        raise UserError(f"{' '.join(message.split())[:400]}; see `{self.prog} --help`.") from ex
 
 
 def call(name: str, arguments: list[str]) -> NoReturn:

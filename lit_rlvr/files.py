@@ -63,6 +63,19 @@ def json_text(path: Path) -> str:
         raise UserError(f"{path}, row {row}: byte {error.start} is not valid UTF-8; save the file as UTF-8.") from error
 
 
+def parse_json(text: str) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        ValueError: it is no JSON, or an escape in it means half a character, which no file could hold again.
+        RecursionError: its brackets have no end.
+    """
+    content = json.loads(text)
+    if r"\ud" in text.lower():
+        json.dumps(content, ensure_ascii=False).encode()
+    return content
+
+
 def json_lines(path: Path) -> list[tuple[int, Any]]:
     """What stands on each line of a .jsonl file, with its number, counted from 1; blank lines are left out.
 
@@ -74,8 +87,8 @@ def json_lines(path: Path) -> list[tuple[int, Any]]:
     for number, line in enumerate(json_text(path).split("\n"), start=1):
         if line.strip():
             try:
-                rows.append((number, json.loads(line)))
-            except ValueError as error:
+                rows.append((number, parse_json(line)))
+            except (ValueError, RecursionError) as error:
                 why = " ".join(str(error).split())[:200].rstrip(".")
                 raise UserError(
                     f"{path}, row {number} is not valid JSON ({why}); a .jsonl file holds one JSON object per line."

@@ -3,6 +3,7 @@
 import inspect
 import os
 import re
+from collections.abc import Callable
 from difflib import get_close_matches
 
 import torch
@@ -10,11 +11,22 @@ from jsonargparse import ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lit_rlvr.algorithms.algorithm import Algorithm
-from lit_rlvr.errors import UserError
+from lit_rlvr.commands import CommandParser
+from lit_rlvr.errors import UserError, cut, first_line, shown
 from lit_rlvr.evaluation.evaluator import EvaluationPlan
 from lit_rlvr.rewards.rewards import Reward
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
 from lit_rlvr.rollout.vllm_engine import VLLMEngine
+
+CHOSEN: dict[str, Callable[[], list[type]]] = {
+    "algorithm": lambda: concrete(Algorithm),
+    "reward": lambda: concrete(Reward),
+    "engine": lambda: [TransformersEngine, VLLMEngine],
+}
+"""Keys whose value is a class -> those that can be named without their module."""
+
+# What torch's optimizers say of settings that they refuse.
+_OPTIMIZER = re.compile(r"Invalid (learning rate|epsilon value|beta parameter|weight_decay value|momentum value|lr)")
 
 
 def user_error(error: BaseException | None) -> UserError | None:
@@ -33,8 +45,18 @@ def sentence_for(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return (
-            f"{os.fsdecode(error.filename)}: {error.strerror}; check that the folder is there, can be written to, and has room (a run can go "
-            "on with --ckpt_path and its last checkpoint)."
+            f"{os.fsdecode(error.filename)}: {error.strerror}; check that the folder is there, can be written to, and has room (a "
+            "run goes on with --ckpt_path last)."
+        )
+    if isinstance(error, UnicodeEncodeError):
+        half = error.object[error.start : error.end]
+        return f"the text {shown(error.object)} holds {half!r}, which is no character: write it in UTF-8."
+    if isinstance(error, ValueError) and "integer string conversion" in str(error):
+        return "a number in the configuration or on the command line has thousands of digits; shorten it."
+    if isinstance(error, ValueError) and _OPTIMIZER.match(str(error)):
+        return (
+            f"the optimizer refuses its settings ({first_line(error).rstrip('.')}): mend model.optimizer.init_args, or those of "
+            "model.critic_optimizer."
         )
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return (
@@ -51,7 +73,7 @@ def explain(message: str, parser: ArgumentParser) -> str:
         message: what jsonargparse would print after a page of usage.
         parser: that parser, which knows the keys.
     """
-    text = " ".join(message.split())
+    text = cut(" ".join(message.split()), 4000)
     key = re.search(r"(?:does not accept option|[Uu]nrecognized arguments:|Option) \'?(?:--)?([\w.]+)\'?", text)
     if key:
         return _unknown_key(key[1], known_keys(parser) + class_keys())
@@ -63,13 +85,17 @@ def explain(message: str, parser: ArgumentParser) -> str:
     name = re.search(r'Parser key "([\w.]+)":.*Expected a dot import path string: (\S+)', text)
     if name:
         return _wrong_value(name[1], "a class", name[2])
+    lacking = re.search(r"following arguments are required: ([\w., ]+)", text)
+    if lacking and not isinstance(parser, CommandParser):
+        return f"the configuration lacks {lacking[1]}; give it a value (`{parser.prog} --help` says of what kind)."
     file = re.search(r"File does not exist: '?([^']+)'?", text)
     if file:
-        return f"there is no configuration file {file[1]}."
-    return text
+        return f"there is no configuration file {cut(file[1])}."
+    return cut(text, 400)
 
 
 def _unknown_key(key: str, known: list[str]) -> str:
+    key = cut(key)
     near = get_close_matches(key, known, n=1)
     if not near:  # the right name in the wrong section, or a key of a class, of which only the last part is given
         leaf = get_close_matches(key.rsplit(".", 1)[-1], [k.rsplit(".", 1)[-1] for k in known], n=1)
@@ -79,12 +105,15 @@ def _unknown_key(key: str, known: list[str]) -> str:
 
 
 def _wrong_value(key: str, expected: str, given: str) -> str:
-    kind = {"algorithm": Algorithm, "reward": Reward}.get(key.rsplit(".", 1)[-1])
-    if kind is not None:
-        names = ", ".join(sorted(c.__name__ for c in concrete(kind)))
+    given = cut(given)
+    kinds = CHOSEN.get(key.rsplit(".", 1)[-1])
+    if kinds is not None:
+        names = ", ".join(sorted(kind.__name__ for kind in kinds()))
         return f"{key} is {given}, which is no class known here; use one of {names}, or the import path of your own."
+    if key.endswith("plans"):
+        return f"{key} is {given}, which is no list of plans; each names a benchmark, as in [{{benchmark: math500}}]."
     plain = re.sub(r"<class '([\w.]+)'>", r"\1", expected).replace("typing.Literal", "one of ")
-    return f"{key} is {given}, which is not what is expected there: {plain}."
+    return f"{key} is {given}, which is not what is expected there: {cut(plain, 200)}."
 
 
 def known_keys(parser: ArgumentParser) -> list[str]:
@@ -101,12 +130,7 @@ def known_keys(parser: ArgumentParser) -> list[str]:
 
 def class_keys() -> list[str]:
     """Keys of the classes that a configuration chooses, of which the parser knows nothing until they are chosen."""
-    classes: dict[str, list[type]] = {
-        "model.algorithm": concrete(Algorithm),
-        "model.reward": concrete(Reward),
-        "model.engine": [TransformersEngine, VLLMEngine],
-        "evaluation.plans": [EvaluationPlan],
-    }
+    classes = {f"model.{key}": kinds() for key, kinds in CHOSEN.items()} | {"evaluation.plans": [EvaluationPlan]}
     return [
         f"{section}.{name}" if section == "evaluation.plans" else f"{section}.init_args.{name}"
         for section, kinds in classes.items()

@@ -232,12 +232,12 @@ class RLVRModule(LightningModule):
                 if isinstance(body, Body):
                     shard(body, self.device_mesh["data_parallel"], precision)
 
-    def _load(self, source: str, checkpointing: bool = False) -> Policy:
-        return Policy(load_model(source, self.tokenizer, self.seed), len(self.tokenizer), checkpointing)
+    def _load(self, source: str, checkpointing: bool = False, key: str = "model.policy") -> Policy:
+        return Policy(load_model(source, self.tokenizer, self.seed, key), len(self.tokenizer), checkpointing)
 
     def _reference(self) -> Policy | WithoutAdapter:
         source = self.reference_source
-        return WithoutAdapter(self.policy) if source is None else frozen(self._load(source))
+        return WithoutAdapter(self.policy) if source is None else frozen(self._load(source, key="model.reference"))
 
     def configure_optimizers(self) -> list[Optimizer]:
         """The optimizer over what is trained of the policy, and one over the critic's parameters."""

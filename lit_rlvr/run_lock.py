@@ -4,17 +4,19 @@ import fcntl
 import json
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from lit_rlvr.errors import UserError
 
 NAME = "run.lock"
-_held: list[TextIO] = []  # the lock belongs to the open file, which must outlive whoever took it
 
 
-def lock(folder: Path) -> None:
-    """Take the folder for this process. The file says who has it, and under which SLURM job.
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The folder is this process' alone. The file says who has it, and under which SLURM job.
 
     Raises:
         UserError: another process is at work in it, or it cannot be written.
@@ -41,7 +43,8 @@ def lock(folder: Path) -> None:
     file.truncate(0)
     json.dump({"pid": os.getpid(), "host": socket.gethostname(), "slurm_job": os.environ.get("SLURM_JOB_ID")}, file)
     file.flush()
-    _held.append(file)
+    with file:
+        yield
 
 
 def owner(folder: Path) -> dict[str, Any]:

@@ -180,55 +180,16 @@ MISTAKES = {
         ["--model.sampling.temprature", "1"],
         r"no key 'model.sampling.temprature'.*'model.sampling.temperature'",
     ),
-    "wrong key in a class": (["--model.algorithm.init_args.klcoefficient", "1"], r"klcoefficient.*kl_coefficient"),
-    "wrong section": (["--modle.policy", "x"], r"modle.policy.*model.policy"),
-    "wrong type": (["--data.rows", "many"], r"data.rows.*many"),
-    "wrong choice": (["--model.update.aggregation", "mean"], r"token-mean"),
-    "missing model": (["--model.policy", "./no-such-model"], r"model.policy.*no-such-model"),
-    "missing problem file": (["--data.source", "./no-such-file.jsonl"], r"no-such-file.jsonl"),
-    "unknown built-in": (["--data.source", "tinny"], r"tinny.*tiny"),
-    "missing critic": (["--model.algorithm", "PPO", "--model.critic", "./no-such"], r"model\.critic.*no-such"),
-    "wrong key of PPO": (["--model.algorithm", "PPO", "--model.algorithm.init_args.lamda", "1"], r"lamda.*lam\b"),
-    "lambda out of range": (["--model.algorithm", "PPO", "--model.algorithm.init_args.lam", "2"], r"lam is 2"),
-    "unknown algorithm": (["--model.algorithm", "PPQ"], r"GRPO, PPO, ReinforcePlusPlus"),
     "group of one": (["--model.sampling.n", "1"], r"sampling.n is 1.*standard deviation"),
-    "prompt over its limit": (["--data.max_prompt_tokens", "5"], r"data.max_prompt_tokens"),
-    "fsdp": (["--trainer.strategy", "fsdp"], r"fsdp2"),
-    "bf16-true": (["--trainer.precision", "bf16-true"], r"bf16-mixed"),
-    "missing config": (["--config", "configs/no-such.yaml"], r"no-such.yaml"),
-    "missing checkpoint": (["--ckpt_path", "no-such.ckpt"], r"no-such.ckpt"),
-    "unknown benchmark": (["--evaluation.plans", '[{"benchmark": "math50"}]'], r"math50"),
-    "greedy rollouts": (["--model.sampling.temperature", "0"], r"temperature is 0"),
-    "too many updates": (["--model.update.updates_per_rollout", "100"], r"updates_per_rollout"),
-    "bad clip": (["--model.algorithm.init_args.clip_low", "2"], r"clip_low"),
 }
+"""All others are made without a new process, in `tests/mistakes`."""
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_mistakes_end_in_one_sentence(mistake: str, here: Here) -> None:
-    arguments, sentence = MISTAKES[mistake]
-    _is_one_sentence(here(*arguments), sentence)
-
-
-@pytest.mark.parametrize("mistake", ["wrong key", "group of one"])
 def test_mistakes_in_a_process_of_their_own(mistake: str, repository: Path, tmp_path: Path) -> None:
     arguments, sentence = MISTAKES[mistake]
     _is_one_sentence(small_fit(repository, tmp_path, *arguments), sentence)
     assert not any(tmp_path.rglob("*.ckpt"))
-
-
-def test_no_gold_answer(here: Here, tmp_path: Path) -> None:
-    source = tmp_path / "one.jsonl"
-    source.write_text('{"problem": "1+1=?", "answer": " "}\n')
-    _is_one_sentence(here("--data.source", str(source)), "no gold answer")
-
-
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 half of one"])
-def test_damaged_checkpoint(content: bytes, here: Here, tmp_path: Path) -> None:
-    (tmp_path / "bad.ckpt").write_bytes(content)
-    _is_one_sentence(here(command=["export", str(tmp_path / "bad.ckpt"), str(tmp_path / "out")]), "damaged")
-    _is_one_sentence(here("--ckpt_path", str(tmp_path / "bad.ckpt")), "damaged")
-    assert not (tmp_path / "out").exists()
 
 
 def test_export_keeps_what_is_there(finished: tuple[Path, str], here: Here, tmp_path: Path) -> None:
@@ -236,10 +197,6 @@ def test_export_keeps_what_is_there(finished: tuple[Path, str], here: Here, tmp_
     result = here(command=["export", str(finished[0] / "checkpoints" / "last.ckpt"), str(tmp_path)])
     _is_one_sentence(result, "not empty")
     assert [p.name for p in tmp_path.iterdir()] == ["precious.txt"]
-
-
-def test_unknown_command(here: Here) -> None:
-    _is_one_sentence(here(command=["fitt"]), "did you mean 'fit'")
 
 
 def test_traceback_only_when_asked(repository: Path, tmp_path: Path) -> None:

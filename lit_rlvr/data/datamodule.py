@@ -39,6 +39,20 @@ def rows_of_step(problems: int, rows: int, step: int, seed: int, shuffle: bool =
     return [epochs[place // problems][place % problems] for place in range(first, first + rows)]
 
 
+def share(rows: int, world_size: int) -> int:
+    """Rows of each process.
+
+    Raises:
+        UserError: they cannot share them evenly.
+    """
+    if rows % world_size:
+        raise UserError(
+            f"data.rows is {rows}, which {world_size} processes cannot share evenly; use a multiple of {world_size}, or "
+            "other devices."
+        )
+    return rows // world_size
+
+
 class StepLoader:
     """The batches of RL steps 0, 1, …, ``rl_steps`` - 1, of which an iterator skips those already done.
 
@@ -159,12 +173,7 @@ class OneShotDataModule(LightningDataModule):
         Raises:
             UserError: they cannot share them evenly.
         """
-        if self.rows % world_size:
-            raise UserError(
-                f"data.rows is {self.rows}, which {world_size} processes cannot share evenly; use a multiple of "
-                f"{world_size}, or other devices."
-            )
-        return self.rows // world_size
+        return share(self.rows, world_size)
 
     def encode(self, problem: Problem, tokenizer: Any) -> tuple[int, ...]:
         """The prompt of a problem as token ids.

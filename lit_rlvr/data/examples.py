@@ -4,7 +4,6 @@ Beside the readers: `data/prompts.py` puts it into the prompt. The paper's contr
 the training problem as such an example.
 """
 
-import json
 import warnings
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -15,7 +14,7 @@ from typing import Any
 from lit_rlvr.data.prompts import Example
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import Problem
-from lit_rlvr.files import json_lines, json_text
+from lit_rlvr.files import json_lines, json_text, parse_json
 
 _QUESTION, _RESPONSE = ("question", "problem"), ("response", "solution")
 
@@ -58,10 +57,10 @@ def warn_if_asked(examples: Sequence[Example], problems: Iterable[Problem], wher
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     try:
-        read = [row for _, row in json_lines(path)] if path.suffix == ".jsonl" else json.loads(json_text(path))
+        read = [row for _, row in json_lines(path)] if path.suffix == ".jsonl" else parse_json(json_text(path))
     except OSError as error:
         raise UserError(f"The worked example {path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"The worked example {path} is not valid JSON ({error}).") from error
     rows = read if isinstance(read, list) else [read]
     if not rows or not all(isinstance(row, dict) for row in rows):

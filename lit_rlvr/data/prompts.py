@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from transformers import PreTrainedTokenizerBase
 
-from lit_rlvr.errors import UserError
+from lit_rlvr.errors import UserError, first_line
 
 SUFFIX = r" Let's think step by step and output the final answer within \boxed{}."
 """What the paper's training files add to every question (arXiv 2504.20571, released data)."""
@@ -60,7 +60,13 @@ def _chat(question: str, tokenizer: PreTrainedTokenizerBase, examples: Sequence[
         )
     ]
     messages.append({"role": "user", "content": question + suffix})
-    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    try:
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except Exception as error:  # the template is a program of the model's makers
+        raise UserError(
+            f"The chat template of the tokenizer {tokenizer.name_or_path} fails ({first_line(error).rstrip('.')}); mend its "
+            "chat_template, or use the prompt template `plain`."
+        ) from error
     assert isinstance(text, str)
     return text
 

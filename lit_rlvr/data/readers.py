@@ -3,7 +3,6 @@
 Start of the line: a source given as a string -> a tuple of Problems, which the DataModule and the benchmarks use.
 """
 
-import json
 import os
 import re
 import warnings
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from lit_rlvr.data.schemas import SchemaError, parse_row
-from lit_rlvr.errors import UserError
+from lit_rlvr.errors import UserError, cut, shown
 from lit_rlvr.experience import Problem
-from lit_rlvr.files import json_lines, json_text
+from lit_rlvr.files import json_lines, json_text, parse_json
 
 _ENDINGS = (".parquet", ".jsonl", ".json")
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(:[\w.\-]+){0,2}")
@@ -75,7 +74,7 @@ def find_problems(source: str, distinct: bool = True) -> tuple[tuple[Problem, ..
         return _built_in(source), source
     if source in PAPER_FILES:
         source = _paper_file(source)
-    if Path(source).suffix in _ENDINGS or Path(source).expanduser().exists():
+    if Path(source).suffix in _ENDINGS or _is_there(source):
         rows, where = _read_file(Path(source).expanduser()), source
         label = Path(source).name
     elif _HUB_ID.fullmatch(source):
@@ -85,7 +84,7 @@ def find_problems(source: str, distinct: bool = True) -> tuple[tuple[Problem, ..
         near = get_close_matches(source, names, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise UserError(
-            f"There is no problem source {source!r}{hint}; give one of {', '.join(names)}, a file ending in "
+            f"There is no problem source {shown(source)}{hint}; give one of {', '.join(names)}, a file ending in "
             f"{', '.join(_ENDINGS)}, or a hub id owner/name."
         )
     problems = _parse(rows, where, label, distinct)
@@ -100,8 +99,12 @@ def is_hub_id(source: str) -> bool:
         _HUB_ID.fullmatch(source) is not None
         and not _BUILT_IN.fullmatch(source)
         and Path(source).suffix not in _ENDINGS
-        and not Path(source).expanduser().exists()
+        and not _is_there(source)
     )
+
+
+def _is_there(source: str) -> bool:
+    return os.path.exists(os.path.expanduser(source))  # which, unlike Path, never raises
 
 
 def select_problems(
@@ -126,9 +129,9 @@ def select_problems(
             chosen.append(by_id[str(entry)])
         else:
             near = get_close_matches(str(entry), by_id, n=1)
-            known = f"the nearest is {near[0]}" if near else f"the first ids are {', '.join(list(by_id)[:5])}"
+            known = f"the nearest is {cut(near[0])}" if near else f"the first ids are {cut(', '.join(list(by_id)[:5]))}"
             raise UserError(
-                f"data.select names the problem {entry!r}, which {where} with its {len(problems)} problems does not have; "
+                f"data.select names the problem {shown(entry)}, which {where} with its {len(problems)} problems does not have; "
                 f"{known}."
             )
     if len(set(chosen)) < len(chosen):
@@ -155,7 +158,9 @@ def _built_in(source: str) -> tuple[Problem, ...]:
     if source not in tiny.NAMED:
         near = get_close_matches(source, tiny.NAMED, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UserError(f"There is no built-in problem {source!r}{hint}; use one of {', '.join(_built_in_names())}.")
+        raise UserError(
+            f"There is no built-in problem {shown(source)}{hint}; use one of {', '.join(_built_in_names())}."
+        )
     return (tiny.NAMED[source],)
 
 
@@ -197,16 +202,21 @@ def _parquet_rows(path: Path) -> list[_Numbered]:
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.read_table(path)
-    except (pyarrow.ArrowInvalid, OSError) as error:
+        rows = pyarrow.parquet.read_table(path).to_pylist()
+    except (
+        pyarrow.ArrowException,
+        OSError,
+        ValueError,
+        OverflowError,
+    ) as error:  # a text that is no UTF-8, a date of no year
         raise UserError(f"{path} is not a readable parquet file: {_one_line(error)}.") from error
-    return list(enumerate(table.to_pylist(), start=1))
+    return list(enumerate(rows, start=1))
 
 
 def _json_rows(path: Path) -> list[_Numbered]:
     try:
-        content = json.loads(json_text(path))
-    except ValueError as error:
+        content = parse_json(json_text(path))
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is not valid JSON ({_one_line(error)}); it should hold a list of objects, and a file with one object "
             "per line should end in .jsonl."

@@ -23,6 +23,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from lit_rlvr.data.prompts import SUFFIX
+from lit_rlvr.errors import cut
 from lit_rlvr.experience import Problem
 from lit_rlvr.rewards.extract import extract_boxed
 
@@ -73,22 +74,22 @@ def parse_row(row: Mapping[str, Any], source: str = "") -> Problem:
 
 def _question_and_answer(row: Mapping[str, Any]) -> tuple[str, str]:
     if "input" in row and "target" in row:
-        return _text(row["input"]), _gold(row["target"])
+        return _said(row["input"]), _gold(row["target"])
     if "choices" in row and "answerKey" in row:
         return _multiple_choice(row)
     if "Body" in row and "Question" in row and "Answer" in row:
         # Its numbers are text, 145.0.
-        return f"{_text(row['Body'])} {_text(row['Question'])}".strip(), re.sub(r"\.0+$", "", _gold(row["Answer"]))
+        return f"{_said(row['Body'])} {_said(row['Question'])}".strip(), re.sub(r"\.0+$", "", _gold(row["Answer"]))
     key = "problem" if "problem" in row else "question"
     if key in row and "final_answer" in row:
-        context = _text(row.get("context"))
-        question = _text(row[key])
+        context = _said(row.get("context"), "context")
+        question = _said(row[key])
         return (f"{context}\n{question}" if context else question), _final_answer(row["final_answer"])
     if key in row and "answer" in row:
-        return _text(row[key]), _after_hashes(row["answer"])
+        return _said(row[key]), _after_hashes(row["answer"])
     if key in row and "solution" in row:
-        return _text(row[key]), (extract_boxed(_text(row["solution"])) or "").strip()
-    keys = ", ".join(map(str, row)) or "none"
+        return _said(row[key]), (extract_boxed(_said(row["solution"], "solution")) or "").strip()
+    keys = cut(", ".join(map(str, row)) or "none", 200)
     raise SchemaError(
         f"no known schema fits its keys ({keys}); give it problem and answer, question and answer, input and target, "
         "question and final_answer, question, choices and answerKey, Body, Question and Answer, problem and solution, or prompt, reward_model and extra_info"
@@ -97,13 +98,13 @@ def _question_and_answer(row: Mapping[str, Any]) -> tuple[str, str]:
 
 def _multiple_choice(row: Mapping[str, Any]) -> tuple[str, str]:
     """The question with its choices under it, lettered A, B, C … in their order, whatever the file calls them."""
-    question, choices = _text(row.get("question")), row["choices"]
+    question, choices = _said(row.get("question")), row["choices"]
     texts, labels = (choices.get("text"), choices.get("label")) if isinstance(choices, Mapping) else (None, None)
     if not isinstance(texts, list) or not isinstance(labels, list) or not 2 <= len(texts) == len(labels) <= 26:
         raise SchemaError("its choices are no lists of text and label, one label for each of 2 to 26 texts")
     key, names = _text(row["answerKey"]), [_text(label) for label in labels]
     if key and names.count(key) != 1:
-        raise SchemaError(f"its answerKey {key} is not one of its labels {', '.join(names)}")
+        raise SchemaError(f"its answerKey {cut(key)} is not one of its labels {cut(', '.join(names))}")
     lettered = [f"{letter}. {_text(text)}" for letter, text in zip(ascii_uppercase, texts, strict=False)]
     answer = ascii_uppercase[names.index(key)] if key else ""
     return "\n".join([question, *lettered, CHOOSE]) if question else "", answer
@@ -155,9 +156,18 @@ def _gold(value: Any) -> str:
     if isinstance(value, float):
         # Decimal, because repr would write 1e-05.
         return str(int(value)) if value == int(value) else f"{Decimal(repr(value)):f}"
+    if isinstance(value, Mapping | bytes):
+        raise SchemaError(f"its answer is {str(value)[:40]}, which is neither text nor a number, nor a list of them")
     if isinstance(value, list | tuple):
         return ", ".join(_gold(entry) for entry in value)
     return str(value).strip()
+
+
+def _said(value: Any, what: str = "question") -> str:
+    """What must be text where it is anything."""
+    if value is not None and not isinstance(value, str):
+        raise SchemaError(f"its {what} is {str(value)[:40]}, which is no text")
+    return _text(value)
 
 
 def _text(value: Any) -> str:

@@ -5,7 +5,6 @@ another policy, seed or plan by mistake.
 """
 
 import fcntl
-import json
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any
 
 from lit_rlvr.errors import UserError
 from lit_rlvr.evaluation.plan import EvaluationPlan
+from lit_rlvr.evaluation.rows import fault
 from lit_rlvr.evaluation.store import ResponseStore
 from lit_rlvr.experience import Problem
-from lit_rlvr.files import write_json, write_jsonl
+from lit_rlvr.files import json_lines, parse_json, write_json, write_jsonl
 
 Manifest = dict[str, Any]
 """policy, weights (a fingerprint), rl_step, seed, engine, plans, prompts (a fingerprint for each plan)."""
@@ -46,6 +46,7 @@ class EvaluationFolder:
                         f"{self.path} is there and holds no evaluation; choose another folder for --output."
                     )
                 write_json(self.manifest_file, manifest)
+            self.manifest()  # before anything is put beside what may be damaged
             (self.path / "responses").mkdir(exist_ok=True)
             self.lock()
         except OSError as error:
@@ -101,12 +102,12 @@ class EvaluationFolder:
             UserError: the folder has no readable ``evaluation.json``.
         """
         try:
-            manifest = json.loads(self.manifest_file.read_text("utf-8"))
+            manifest = parse_json(self.manifest_file.read_text("utf-8"))
             self.plans_of(manifest)
             return manifest
         except FileNotFoundError:
             raise UserError(f"{self.path} holds no evaluation: there is no {self.manifest_file}.") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError) as error:
             raise UserError(
                 f"{self.manifest_file} is damaged or of another version; evaluate into another folder."
             ) from error
@@ -114,15 +115,22 @@ class EvaluationFolder:
     @staticmethod
     def plans_of(manifest: Manifest) -> list[EvaluationPlan]:
         """The plans in a manifest."""
-        return [EvaluationPlan(**{**plan, "rules": tuple(plan["rules"])}) for plan in manifest["plans"]]
+        plans = [EvaluationPlan(**{**plan, "rules": tuple(plan["rules"])}) for plan in manifest["plans"]]
+        for plan in plans:
+            if not all(count is None or type(count) is int for count in (plan.samples, plan.limit, plan.max_tokens)):
+                raise TypeError("a count of a plan is none")
+        return plans
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows of the plans that are done."""
         if not self.rows_file.exists():
             return []
         try:
-            return [json.loads(line) for line in self.rows_file.read_text("utf-8").split("\n") if line]
-        except ValueError as error:
+            rows = [row for _, row in json_lines(self.rows_file)]
+            if any(fault(row) for row in rows):
+                raise UserError(f"{self.rows_file} holds a row that is no evaluation")
+            return rows
+        except UserError as error:
             raise UserError(
                 f"{self.rows_file} is damaged; remove it, and what was generated will be scored again."
             ) from error

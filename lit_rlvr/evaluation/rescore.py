@@ -37,9 +37,9 @@ class Rescored:
         new = [
             f"{rule} {100 * f['accuracy']:.1f}%"
             for rule, f in self.after["rules"].items()
-            if self.before["rules"].get(rule) != f
+            if (self.before.get("rules") or {}).get(rule) != f
         ]
-        gone = [rule for rule in self.before["rules"] if rule not in self.after["rules"]]
+        gone = [rule for rule in self.before.get("rules") or {} if rule not in self.after["rules"]]
         pairs = ", ".join(f"{count} from {a} to {b}" for (a, b), count in sorted(self.changes.items()))
         return "; ".join(
             [
@@ -76,7 +76,7 @@ def rescore(path: Path, rules: Sequence[str] | None, verifier: VerifiesMany) -> 
         for plan in plans:
             if (before := old.get((plan.benchmark, plan.k))) is not None:
                 after, changes = _again(plan, folder.store(plan).file, before, verifier)
-                done.append(Rescored(before, after | {"seconds": before["seconds"]}, changes))
+                done.append(Rescored(before, after | {key: before[key] for key in before if key == "seconds"}, changes))
         folder.write_rows([one.after for one in done])
         write_json(folder.manifest_file, manifest | {"plans": [plan_to_json(plan) for plan in plans]})
         return done

@@ -14,10 +14,21 @@ from lit_rlvr.errors import UserError
 from lit_rlvr.evaluation.plan import EvaluationPlan
 from lit_rlvr.evaluation.responses import Response
 from lit_rlvr.experience import Problem
-from lit_rlvr.files import write_jsonl
+from lit_rlvr.files import parse_json, write_jsonl
 from lit_rlvr.rewards.verdict import Verdict
 
 Row = dict[str, Any]
+
+_KINDS: dict[str, type] = {
+    **dict.fromkeys(("index", "sample", "tokens"), int),
+    **dict.fromkeys(("id", "subject", "level", "question", "gold", "response", "verdict"), str),
+    "stopped": bool,
+}
+"""What a row holds; an answer may be null."""
+
+
+_MOST = 1 << 40
+"""Beyond any count; torch holds 63 bits."""
 
 
 def row_of(plan: EvaluationPlan, problem: Problem, response: Response, verdict: Verdict) -> Row:
@@ -60,9 +71,12 @@ def read_responses(file: Path) -> tuple[list[Row], int]:
     rows = []
     for number, line in enumerate(whole.splitlines(), start=1):
         try:
-            row = json.loads(line)
-            response_of(row), problem_of(row)
-        except (ValueError, KeyError, TypeError) as error:
+            row = parse_json(line.decode())
+            if not all(type(row[key]) is kind for key, kind in _KINDS.items()):
+                raise TypeError("a value of another kind")
+            if not all(0 <= row[key] < _MOST for key in ("index", "sample", "tokens")):
+                raise ValueError("a number that counts nothing")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(
                 f"{file}, row {number} holds no response of an evaluation; put back what was there, or remove the file to have "
                 "its responses made anew."

@@ -26,7 +26,7 @@ from transformers import (
 )
 
 from lit_rlvr.checkpoints import damage, read_manifest
-from lit_rlvr.errors import UserError
+from lit_rlvr.errors import UserError, first_line
 from lit_rlvr.models.adapter_folder import write_adapter
 from lit_rlvr.models.loading import load_model, load_tokenizer
 from lit_rlvr.models.lora import LoRAConfig, add_adapter
@@ -58,7 +58,12 @@ def build_model(
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     full = {k: v.detach().cpu().float() if v.is_floating_point() else v.detach().cpu() for k, v in weights.items()}
-    model.load_state_dict(full, assign=True)
+    try:
+        model.load_state_dict(full, assign=True)
+    except RuntimeError as error:
+        raise UserError(
+            f"The weights do not fit the {config.model_type} model that they are said to be of; use another checkpoint."
+        ) from error
     model.tie_weights()
     if generation is not None:
         model.generation_config = generation
@@ -90,7 +95,10 @@ def _new_folder(folder: Path, overwrite: bool = False) -> Iterator[Path]:
         raise UserError(f"export: {folder} exists and is not empty; choose another folder.")
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"export: {folder} cannot be written ({error.strerror}); choose another folder.") from error
     try:
         yield temporary
         if folder.exists():
@@ -171,12 +179,14 @@ def policy_of(
                 f"{adapter['base']} was."
             )
         weights = dict(merged(model, model.state_dict() | weights))
-    return CheckpointPolicy(
-        weights=weights,
-        config=AutoConfig.for_model(**_loads(described["config_json"])),
-        generation=None if generation is None else GenerationConfig.from_dict(_loads(generation)),
-        tokenizer=described["tokenizer"],
-    )
+    try:
+        config = AutoConfig.for_model(**_loads(described["config_json"]))
+        settings = None if generation is None else GenerationConfig.from_dict(_loads(generation))
+    except Exception as error:  # of JSON and of transformers, which have no common base
+        raise UserError(
+            f"The checkpoint's description of its policy is damaged ({first_line(error).rstrip('.')}); use the one before it."
+        ) from error
+    return CheckpointPolicy(weights, config, settings, described["tokenizer"])
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -194,13 +204,43 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"The checkpoint {path} is damaged: {why}; use the one before it.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError) as error:
+    except (
+        RuntimeError,
+        EOFError,
+        pickle.UnpicklingError,
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
         raise UserError(
             f"The checkpoint {path} is damaged or was not written by lit-rlvr; use the one before it."
         ) from error
-    if not isinstance(content, dict) or CHECKPOINT_KEY not in content:
+    described = content.get(CHECKPOINT_KEY) if isinstance(content, dict) else None
+    if not isinstance(described, dict) or not {"config_json", "generation_json", "tokenizer"} <= set(described):
         raise UserError(f"{path} is no checkpoint of lit-rlvr: it does not say which policy it holds.")
+    try:
+        _loads(described["config_json"]), _loads(described["generation_json"] or "{}")
+        policy_weights(content["state_dict"])
+        _known_adapter(described.get("adapter"))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise UserError(
+            f"The checkpoint {path} is damaged in what it says of its policy; use the one before it."
+        ) from error
     return content
+
+
+def _known_adapter(adapter: Any) -> None:
+    """A `ValueError` or the like where a checkpoint's adapter is not described as `lora.add_adapter` does."""
+    if adapter is None:
+        return
+    if not all(isinstance(adapter[key], int) for key in ("rank", "alpha", "seed")):
+        raise ValueError("a rank, an alpha or a seed that is no number")
+    if not all(isinstance(adapter[key], str) for key in ("base", "fingerprint")) or not isinstance(
+        adapter["targets"], list
+    ):
+        raise ValueError("a base, a fingerprint or targets that are none")
 
 
 def _loads(text: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 A peft folder with an adapter is a policy too: its base with the adapter merged into the weights.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from lit_rlvr.errors import UserError, first_line
 from lit_rlvr.models.adapter_folder import base_of, is_adapter_folder, with_adapter
 from lit_rlvr.models.gguf import Located, is_gguf, locate
 
+_HUB_ID = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
 RANDOM = "random:"
 RANDOM_SHAPE = {
     "hidden_size": 64,
@@ -85,18 +87,21 @@ def load_model(
     if is_adapter_folder(policy):
         return with_adapter(load_model(base_of(policy, key), tokenizer, seed, key), policy, key)
     found = _locate(policy, key, "config.json")
+    # What does not fit or is not there comes back as a list; transformers by itself would draw missing weights at random.
+    asked = {"dtype": torch.float32, "output_loading_info": True, "ignore_mismatched_sizes": True}
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            found.name, dtype=torch.float32, output_loading_info=True, **found.weight_settings
-        )
+        loaded: Any = AutoModelForCausalLM.from_pretrained(found.name, **asked, **found.weight_settings)
     except Exception as error:  # nor have those of safetensors and pickle
         raise _not_loadable(policy, key, error) from error
     model: PreTrainedModel = loaded[0]
-    missing = sorted(loaded[1]["missing_keys"])
-    if missing:  # transformers warns, fills them with random numbers, and goes on
-        raise UserError(
-            f"{key}: {policy} lacks {len(missing)} of the model's weights, {missing[0]} for one; download or export it again."
-        )
+    for fault, what in (("mismatched_keys", "of another shape than its config.json says"), ("missing_keys", "missing")):
+        names = sorted(name if isinstance(name, str) else name[0] for name in loaded[1][fault])
+        if names:
+            some = ", ".join(names[:3]) + ", …" * (len(names) > 3)
+            raise UserError(
+                f"{key}: in {policy}, {len(names)} of the model's tensors are {what} ({some}); check that its files are "
+                "complete and belong together."
+            )
     return model
 
 
@@ -126,7 +131,7 @@ def _locate(source: str, key: str, needed: str) -> Located:
     folder = Path(source).expanduser()
     if folder.is_dir() and not (folder / needed).is_file():
         raise UserError(f"{key}: the folder {source} holds no {needed}, so it is no transformers model folder.")
-    if not folder.exists() and looks_local(source) and not is_gguf(source):
+    if not folder.exists() and not is_gguf(source) and (looks_local(source) or not _HUB_ID.fullmatch(source)):
         raise UserError(
             f"{key}: there is no folder {source} (looked from {Path.cwd()}); give a transformers folder or a hub id."
         )

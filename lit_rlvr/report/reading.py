@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
+from lit_rlvr.config_files import load_yaml
 from lit_rlvr.errors import UserError
+from lit_rlvr.evaluation.rows import fault
 from lit_rlvr.events import Events, event_files, read_events
 from lit_rlvr.files import json_lines
 
@@ -22,14 +22,14 @@ Row = Mapping[str, Any]
 MANIFEST = "evaluation.json"
 """The file by which a folder of `lit-rlvr evaluate` is known."""
 
-_NEEDED: dict[str, Any] = {
-    "rl_step": int,
-    "benchmark": str,
-    "problems": int,
-    "k": int,
-    "temperature": (int, float),
-    "accuracy": (int, float),
+_KINDS: dict[str, Any] = {
+    **dict.fromkeys(("model.policy", "data.source", "model.algorithm.class_path", "model.reward.class_path"), str),
+    **dict.fromkeys(("data.rl_steps", "saturation.window"), int),
+    **dict.fromkeys(("saturation.threshold", "data.wrong_label_share"), (int, float)),
+    **dict.fromkeys(("model.algorithm.init_args", "model.sampling"), Mapping),
+    "data.select": list,
 }
+"""What the settings that a report reads must be, where they are there at all."""
 
 
 class Kind(NamedTuple):
@@ -77,12 +77,7 @@ class Run:
 
     def setting(self, path: str, default: Any = None) -> Any:
         """A value of the configuration by its dotted key."""
-        value: Any = self.config
-        for key in path.split("."):
-            if not isinstance(value, Mapping) or key not in value:
-                return default
-            value = value[key]
-        return value
+        return _setting(self.config, path, default)
 
     @property
     def trained(self) -> bool:
@@ -133,6 +128,15 @@ class Run:
         return max([row["rl_step"] for row in self.evaluations] + [max(trained) + 1 if trained else 0])
 
 
+def _setting(config: Mapping[str, Any], path: str, default: Any = None) -> Any:
+    value: Any = config
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            return default
+        value = value[key]
+    return value
+
+
 def kind_of(row: Row) -> Kind:
     """The kind of an evaluation."""
     limited = row.get("limit") is not None
@@ -172,7 +176,7 @@ def _read_evaluations(path: Path, notes: list[str]) -> tuple[Row, ...]:
         return ()
     rows = []
     for number, row in json_lines(path):
-        wrong = _fault(row)
+        wrong = fault(row)
         if wrong:
             raise UserError(
                 f"{path}, row {number}: {wrong}; remove that line, or evaluate again: a report without it would mislead."
@@ -183,27 +187,19 @@ def _read_evaluations(path: Path, notes: list[str]) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _fault(row: Any) -> str:
-    """What is wrong with a row, or nothing."""
-    if not isinstance(row, dict):
-        return f"it is a {type(row).__name__}, not an object"
-    for key, kind in _NEEDED.items():
-        if key not in row:
-            return f"it has no {key!r}, so it is no evaluation of lit-rlvr"
-        if not isinstance(row[key], kind) or isinstance(row[key], bool):
-            return f"its {key!r} is {row[key]!r}"
-    return ""
-
-
 def _read_config(path: Path, notes: list[str]) -> Mapping[str, Any]:
     if not path.is_file():
         notes.append(f"{path.parent} has no config.yaml: its model, problem and reward are not known.")
         return {}
     try:
-        config = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
+        config = load_yaml(path)
+    except (UserError, OSError):
         config = None
-    if not isinstance(config, dict):
+    if not isinstance(config, dict) or any(
+        value is not None and not isinstance(value, kind)
+        for key, kind in _KINDS.items()
+        for value in [_setting(config, key)]
+    ):
         notes.append(f"{path} is not a readable configuration: the run's model, problem and reward are not known.")
         return {}
     return config

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from lit_rlvr.rewards.equivalence import compare
 from lit_rlvr.rewards.leaves import Decision, compare_choices, compare_exactly
-from lit_rlvr.rewards.limits import MAX_BOX, MAX_NESTING, nesting, readable, too_costly
+from lit_rlvr.rewards.limits import MAX_BOX, MAX_GOLD_NESTING, MAX_NESTING, nesting, readable, too_costly
 from lit_rlvr.rewards.normalize import normal_form
 from lit_rlvr.rewards.structure import Node, parse_answer
 from lit_rlvr.rewards.verdict import Kind
@@ -30,11 +30,15 @@ def decide(answer: str, gold: str) -> Kind | None:
     ours, theirs = normal_form(gold), normal_form(answer)
     if ours == theirs:
         return Kind.RIGHT
-    if nesting(theirs) > max(MAX_NESTING, nesting(ours)):
+    depth = nesting(ours)
+    if depth > MAX_GOLD_NESTING or nesting(theirs) > max(MAX_NESTING, depth):
         return Kind.TOO_COSTLY
     decision = compare_choices(ours, theirs)
     if decision is Decision.UNDECIDED:
-        decision = compare(_tree(ours), _tree(theirs), compare_exactly)
+        try:
+            decision = compare(_tree(ours), _tree(theirs), compare_exactly)
+        except RecursionError:  # a gold of thousands of brackets, which no limit keeps out
+            return Kind.TOO_COSTLY
     if decision is Decision.EQUAL:
         return Kind.RIGHT
     if not readable(theirs, ours):

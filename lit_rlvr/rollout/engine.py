@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Literal, Protocol, get_args, runtime_checkable
 
 import torch
@@ -48,7 +49,7 @@ class Sampling:
     def __post_init__(self) -> None:
         if self.n < 1:
             raise UserError(f"sampling.n is {self.n}; at least one response per row is needed.")
-        if self.temperature < 0:
+        if not 0 <= self.temperature < inf:  # NaN neither
             raise UserError(f"sampling.temperature is {self.temperature}; use 0 (greedy) or a positive number.")
         if not 0 < self.top_p <= 1:
             raise UserError(f"sampling.top_p is {self.top_p}; it must lie in (0, 1].")

@@ -43,6 +43,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(own)
     if options.jobs < 1:
         raise UserError(f"--jobs is {options.jobs}; it must be at least 1.")
+    if min(options.seeds) < 0:
+        raise UserError(f"--seeds names {min(options.seeds)}; seeds are 0 or more.")
     if len(set(options.seeds)) < len(options.seeds):
         raise UserError(f"--seeds names a seed twice: {' '.join(map(str, options.seeds))}.")
     grid = read_grid(options.grid, extra).choose(options.arms)

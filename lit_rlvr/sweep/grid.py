@@ -12,6 +12,7 @@ A grid file holds
 ``{root}`` in an argument stands for the sweep's folder.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +20,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from lit_rlvr.errors import UserError
+from lit_rlvr.config_files import load_yaml
+from lit_rlvr.errors import UserError, cut, shown
 
 Verb = Literal["fit", "evaluate"]
 _GRID_KEYS, _ARM_KEYS, _VERBS = ("base", "arms"), ("title", "verb", "arguments"), ("fit", "evaluate")
@@ -110,7 +110,7 @@ def read_grid(file: Path, extra: Sequence[str] = ()) -> Grid:
 
 
 def _arm(name: str, given: Any, base: list[str], extra: tuple[str, ...], file: Path) -> Arm:
-    where = f"{file}: arm {name}"
+    where = f"{file}: arm {name[:60]}"
     if not _NAME.fullmatch(name):
         raise UserError(f"{where}: a name becomes a folder; use letters, digits, dots, - and _ only.")
     if not isinstance(given, dict):
@@ -118,10 +118,10 @@ def _arm(name: str, given: Any, base: list[str], extra: tuple[str, ...], file: P
     _check_keys(given, _ARM_KEYS, where)
     verb = given.get("verb", "fit")
     if verb not in _VERBS:
-        raise UserError(f"{where}: verb is {verb!r}; {_nearest(str(verb), _VERBS)}.")
+        raise UserError(f"{where}: verb is {shown(verb)}; {_nearest(str(verb), _VERBS)}.")
     title = given.get("title")
     if not isinstance(title, str | int | float) or isinstance(title, bool) or "|" in str(title):
-        raise UserError(f"{where}: title is {title!r}; give the words that the table shows, without |.")
+        raise UserError(f"{where}: title is {shown(title)}; give the words that the table shows, without |.")
     arguments = _texts(given.get("arguments", []), f"{where}: arguments")
     if verb == "fit":
         arguments = (*base, *arguments, *extra)
@@ -134,49 +134,35 @@ def _arm(name: str, given: Any, base: list[str], extra: tuple[str, ...], file: P
     return Arm(name, str(title), verb, arguments)
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice, which YAML would let the later one win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            line = node.start_mark.line + 1
-            raise yaml.YAMLError(f"the key {twice!r} is there twice below line {line}")
-        return super().construct_mapping(node, deep)
-
-
 def _load(file: Path) -> Any:
     try:
-        return yaml.load(file.read_text("utf-8"), _Loader)
+        return load_yaml(file)
     except FileNotFoundError:
         folder = file.parent if file.parent.is_dir() else Path()
         raise UserError(
             f"there is no grid {file}; {_nearest(file.name, [p.name for p in folder.glob('*.yaml')])} (looked in {folder})."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the grid {file} cannot be read: {error}.") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{file} is no grid: {error}.") from error
+    except OSError as error:
+        raise UserError(f"the grid {file} cannot be read: {error.strerror}.") from error
 
 
 def _check_keys(given: dict[Any, Any], known: Sequence[str], where: str) -> None:
     for key in given:
         if key not in known:
-            raise UserError(f"{where}: there is no key {str(key)!r}; {_nearest(str(key), known)}.")
+            raise UserError(f"{where}: there is no key {shown(key)}; {_nearest(str(key), known)}.")
 
 
 def _check_config(config: str, where: str) -> None:
-    if not Path(config).is_file():
+    if not os.path.isfile(config):  # which, unlike Path, never raises
         folder = Path(config).parent
-        near = [str(path) for path in folder.glob("*.yaml")] if folder.is_dir() else []
-        raise UserError(f"{where}: there is no configuration file {config!r}; {_nearest(config, near)}.")
+        near = [str(path) for path in folder.glob("*.yaml")] if os.path.isdir(folder) else []
+        raise UserError(f"{where}: there is no configuration file {shown(config)}; {_nearest(config, near)}.")
 
 
 def _texts(value: Any, where: str) -> tuple[str, ...]:
     """A list of words as the command line would take them; true and false as YAML and the command line spell them."""
     if not isinstance(value, list) or any(not isinstance(part, str | int | float) for part in value):
-        raise UserError(f"{where} is {value!r}; give a list of words, one for each argument.")
+        raise UserError(f"{where} is {shown(value)}; give a list of words, one for each argument.")
     return tuple(str(part).lower() if isinstance(part, bool) else str(part) for part in value)
 
 
@@ -184,4 +170,4 @@ def _nearest(word: str, known: Sequence[str]) -> str:
     near = get_close_matches(word, known, n=1, cutoff=0.4)
     if near:
         return f"the nearest is {near[0]!r}"
-    return f"there are {', '.join(known)}" if known else "there is none"
+    return f"there are {cut(', '.join(known))}" if known else "there is none"

@@ -7,6 +7,7 @@ complete, ``done.json`` in the folder says the same.
 
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,7 +54,7 @@ class Run:
         """What decides the result: verb, arguments, and a digest of every file that they name."""
         words = [part for argument in self.arm.arguments for part in (argument, argument.partition("=")[2])]
         paths = {word: Path(word.replace("{root}", str(self.root))) for word in words}
-        files = {word: _digest(p) for word, p in paths.items() if p.suffix in _INPUTS and p.is_file()}
+        files = {word: _digest(p) for word, p in paths.items() if p.suffix in _INPUTS and os.path.isfile(p)}
         return {"verb": self.arm.verb, "arguments": list(self.arm.arguments), "files": files}
 
     @property

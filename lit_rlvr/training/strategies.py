@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch.plugins.environments import TorchElasticEnvironment
@@ -14,6 +14,29 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
 from lit_rlvr.errors import UserError
 from lit_rlvr.models.body import Body
+
+
+class Elsewhere(NamedTuple):
+    """A setting of Lightning's that another key decides here.
+
+    Attributes:
+        idle: the values that change nothing.
+        instead: what to use.
+    """
+
+    idle: tuple[float, ...]
+    instead: str
+
+
+_LENGTH = "data.rl_steps for the length of a run"
+ELSEWHERE = {
+    "max_epochs": Elsewhere((1,), _LENGTH),  # 0 would train nothing, and say so nowhere
+    "max_steps": Elsewhere((-1,), _LENGTH),
+    "limit_train_batches": Elsewhere((1.0,), _LENGTH),
+    "overfit_batches": Elsewhere((0.0,), "data.select for fewer problems"),
+    "gradient_clip_val": Elsewhere((), "model.update.max_grad_norm"),
+    "accumulate_grad_batches": Elsewhere((1,), "model.update.micro_batch_tokens and model.update.updates_per_rollout"),
+}
 
 
 class FSDP2Strategy(ModelParallelStrategy):
@@ -91,6 +114,11 @@ def refuse_unsupported(config: Mapping[str, Any]) -> None:
             f"trainer.precision is {precision}: updates of a learning rate like 1e-6 round away in 16-bit weights; "
             "use bf16-mixed, which keeps float32 master weights."
         )
+    if precision == "16-mixed" and (strategy == "fsdp2" or config.get("accelerator") == "cpu"):
+        raise UserError("trainer.precision is 16-mixed, which neither a CPU nor fsdp2 can do; use bf16-mixed.")
+    for key, own in ELSEWHERE.items():
+        if config.get(key) not in (None, *own.idle):
+            raise UserError(f"trainer.{key} is {config[key]}, which plays no part here; use {own.instead}.")
     devices, nodes = config.get("devices"), config.get("num_nodes") or 1
     if str(devices).isdigit() and TorchElasticEnvironment.detect():
         started = TorchElasticEnvironment().world_size()

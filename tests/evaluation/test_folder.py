@@ -86,7 +86,9 @@ def test_a_damaged_manifest(tmp_path: Path, content: str) -> None:
 def test_rows(tmp_path: Path) -> None:
     folder = EvaluationFolder(tmp_path)
     assert folder.rows() == []
-    rows = [{"benchmark": "tiny500", "k": 1, "subjects": {"a\u2028b": 1}}, {"benchmark": "aime24", "k": 8}]
+    common = {"rl_step": 0, "problems": 2, "temperature": 0.6, "accuracy": 0.5}
+    rows = [{"benchmark": "tiny500", "k": 1, "subjects": {"a\u2028b": [1, 2]}}, {"benchmark": "aime24", "k": 8}]
+    rows = [common | row for row in rows]
     folder.write_rows(rows)
     assert folder.rows() == rows
     assert folder.row_of(PLANS[1]) == rows[1]

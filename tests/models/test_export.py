@@ -42,7 +42,7 @@ def test_a_failed_export_leaves_nothing(checkpoint: Path, tmp_path: Path) -> Non
 
     config = AutoConfig.from_pretrained(content[CHECKPOINT_KEY]["tokenizer"])
     tokenizer = load_tokenizer(content[CHECKPOINT_KEY]["tokenizer"])
-    with pytest.raises(RuntimeError):
+    with pytest.raises(UserError, match="do not fit"):
         export_policy(weights, config, None, tokenizer, tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["x.ckpt"]
 

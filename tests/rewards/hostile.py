@@ -218,3 +218,12 @@ HOSTILE_RESPONSES: tuple[tuple[str, str], ...] = (
     ("}" * 100_000, "12"), ("\\" * 100_000 + "boxed{12", "12"), (r"\boxed{" + "12 " * 33_000 + "}", "12"), (r"\boxed{" + "12, " * 25_000 + "13}", "12"), (r"\boxed{12}" + "x" * 100_000 + r"\boxed{13}", "12"), ("</think>" * 12_000 + r"\boxed{13}", "12"), (r"\boxed{" + "1" * 100_000 + "}", "12"),
     (r"\boxed{\frac{" * 8_000, "12"), (r"\boxed " * 14_000 + "{13}", "12"), (r"\boxed" + " " * 100_000 + "{13}", "12"), ("Wait, " * 16_000 + r"\boxed{13}", "12"), (r"\fbox{12}\boxed{13}" * 5_000, "12"), (r"\boxed{12}\boxed{13" * 5_000, "12"), ("\u200b" * 100_000, "12"), ("\x00" * 100_000 + "12", "12"),
 )  # fmt: skip
+
+PIECES = (
+    r"\frac", "{", "}", "(", ")", "[", "]", r"\{", r"\}", "|", "^", "_", "+", "-", "*", "/", "=", "<", ">", ",", ";", ":", ".", "!", "'", '"', "$", "%", r"\%", "&",
+    r"\\", "\\", " ", "\n", "~", "#", "@", "`", "?", "0", "1", "2", "12", "0.5", "1,000", "x", "y", "n", "e", "i", r"\pi", r"\sqrt", r"\sin", r"\log", r"\ln", r"\exp",
+    r"\text", r"\text{ or }", r"\text{cm}", r"\left", r"\right", r"\cdot", r"\times", r"\pm", r"\le", r"\ne", r"\in", r"\cup", r"\infty", r"\lfloor", r"\rfloor", r"\lceil",
+    r"\rceil", r"\binom", r"\begin{pmatrix}", r"\end{pmatrix}", r"\boxed", r"\fbox{", "</think>", r"\sum", r"\int", r"\lim", r"\overline", r"\circ", r"\approx", r"\ldots",
+    r"\alpha", r"\mathbb", "f(", "not ", " and ", "seven", "km", "½", "√", "²", "ⁿ", "∞", "≠", "−", "１", "\u200b", "\u202e", "\x00", "\ud800", "😀",
+)  # fmt: skip
+"""What formulas are made of, whole and in parts, and characters that look like others."""

@@ -60,7 +60,7 @@ def test_chosen_arms_keep_their_order(tmp_path: Path) -> None:
 MISTAKES = {
     "empty": ("", "is no grid: it needs the keys base, arms"),
     "a list": ("- one\n", "is no grid"),
-    "damaged": ("arms: {one: [", "is no grid: "),
+    "damaged": ("arms: {one: [", "is no valid YAML: "),
     "unknown key": ("bases: []\narms: {one: {title: x}}", r"there is no key 'bases'; the nearest is 'base'"),
     "no arms": ("base: []", "arms is empty"),
     "arms as a list": ("arms: [one]", "arms is empty"),
@@ -75,7 +75,10 @@ MISTAKES = {
     "an argument that is a list": ("arms: {one: {title: x, arguments: [[a]]}}", "give a list of words"),
     "unknown verb": ("arms: {one: {title: x, verb: evalute}}", r"verb is 'evalute'; the nearest is 'evaluate'"),
     "a name that is no folder": ("arms: {../one: {title: x}}", "a name becomes a folder"),
-    "an arm twice": ("arms:\n  one: {title: x}\n  one: {title: y}\n", "the key 'one' is there twice below line 2"),
+    "an arm twice": (
+        "arms:\n  one: {title: x}\n  one: {title: y}\n",
+        "line 3, column 3 is no valid YAML: the key 'one' is there twice",
+    ),
     "missing base": (
         "base: [configs/tinny.yaml]\narms: {one: {title: x}}",
         r"base: there is no configuration file 'configs/tinny.yaml'; the nearest is 'configs/tiny.yaml'",
@@ -107,5 +110,5 @@ def test_missing_and_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         read_grid(tmp_path)
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00\x81")
-    with pytest.raises(UserError, match=r"cannot be read|is no grid"):
+    with pytest.raises(UserError, match="is not valid UTF-8"):
         read_grid(tmp_path / "bytes.yaml")

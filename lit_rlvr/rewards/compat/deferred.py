@@ -30,3 +30,5 @@ def decide_with(compare: Callable[[str, str, Same], bool], answer: str, gold: st
         return Kind.RIGHT if compare(answer, gold, later) else Kind.WRONG
     except SymbolsNeededError:
         return None
+    except RecursionError:
+        return Kind.TOO_COSTLY
