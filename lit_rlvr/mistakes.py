@@ -26,6 +26,11 @@ CHOSEN: dict[str, Callable[[], list[type]]] = {
 """Keys whose value is a class -> those that can be named without their module."""
 
 # What torch's optimizers say of settings that they refuse.
+_LOST = re.compile(
+    r"(?s)(gloo|NCCL|ProcessGroup|store).*(onnection (closed|reset|refused)|[Tt]imed? ?out|Broken pipe|abort)"
+)
+"""How gloo and NCCL say that a process they wait for is not there."""
+
 _OPTIMIZER = re.compile(r"Invalid (learning rate|epsilon value|beta parameter|weight_decay value|momentum value|lr)")
 
 
@@ -57,6 +62,12 @@ def sentence_for(error: Exception) -> str | None:
         return (
             f"the optimizer refuses its settings ({first_line(error).rstrip('.')}): mend model.optimizer.init_args, or those of "
             "model.critic_optimizer."
+        )
+    if isinstance(error, RuntimeError) and _LOST.search(str(error)):
+        return (
+            "another process of the run is gone, or has not answered within the time limit of the process group "
+            f"({shown(first_line(error))}): its own error stands above if it had one; the run goes on from its last checkpoint with "
+            "--ckpt_path last."
         )
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return (
