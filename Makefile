@@ -18,7 +18,7 @@ lint:  ## what pre-commit checks
 	mypy
 
 test:  ## the suite: CPU, no network, under 15 minutes on 2 cores
-	pytest
+	pytest -n 2 --dist loadfile
 
 test-slow:  ## the minutes-long tests
 	pytest -m slow

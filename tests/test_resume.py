@@ -253,3 +253,29 @@ def test_one_run_at_a_time_in_a_folder(repository: Path, tmp_path: Path) -> None
     assert "holds a run already" in mixed.stderr
     lock = tmp_path / "tiny" / "version_0" / "run.lock"
     assert all(path.stat().st_mtime_ns == before for path, before in files.items() if path != lock)
+
+
+def test_slurm_takes_the_job_back_and_it_goes_on(whole: Path, repository: Path, tmp_path: Path) -> None:
+    called = tmp_path / "scontrol.txt"
+    (tmp_path / "bin").mkdir()
+    scontrol = tmp_path / "bin" / "scontrol"  # SLURM's own is not here; what it is asked for is
+    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {called}\n')
+    scontrol.chmod(0o755)
+    job = {
+        **environment(), "PATH": f"{scontrol.parent}:{os.environ['PATH']}", "SLURM_JOB_ID": "77", "SLURM_JOB_NAME": "one-shot",
+        "SLURM_NTASKS": "1", "SLURM_NTASKS_PER_NODE": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0",
+        "SLURM_NODELIST": "localhost",
+    }  # fmt: skip
+    run_folder = tmp_path / "tiny" / "version_0"
+    process = subprocess.Popen(
+        command(tmp_path, 6), cwd=repository, env=job, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    wait_for(run_folder / "checkpoints" / "rl_step=2.json", process)
+    process.send_signal(signal.SIGUSR1)
+    out = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, out
+    assert called.read_text() == "requeue 77\n"
+    again = {**job, "SLURM_RESTART_COUNT": "1"}
+    done = subprocess.run(command(tmp_path, 6), cwd=repository, env=again, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert unlike(whole, run_folder) == []
