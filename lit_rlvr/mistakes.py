@@ -96,9 +96,16 @@ def explain(message: str, parser: ArgumentParser) -> str:
     name = re.search(r'Parser key "([\w.]+)":.*Expected a dot import path string: (\S+)', text)
     if name:
         return _wrong_value(name[1], "a class", name[2])
+    section = re.search(r'Parser key "([\w.]+)": Unable to load config \'?"?(.*?)\'?"?( -|$)', text)
+    if section:
+        return f"{section[1]} is {cut(section[2])}; it is a section, so give it keys below it."
+    nothing = re.search(r"argument (?:-\w/)?(--[\w.]+)\S*: expected one argument", text)
+    if nothing:
+        return f"{nothing[1]} is given no value; write one after it, or leave it out."
     lacking = re.search(r"following arguments are required: ([\w., ]+)", text)
     if lacking and not isinstance(parser, CommandParser):
-        return f"the configuration lacks {lacking[1]}; give it a value (`{parser.prog} --help` says of what kind)."
+        names = (next((k for k in class_keys() if k.endswith(f".{name}")), name) for name in lacking[1].split(", "))
+        return f"the configuration lacks {', '.join(names)}; give it a value (`lit-rlvr fit --help` lists the keys)."
     file = re.search(r"File does not exist: '?([^']+)'?", text)
     if file:
         return f"there is no configuration file {cut(file[1])}."
@@ -123,8 +130,11 @@ def _wrong_value(key: str, expected: str, given: str) -> str:
         return f"{key} is {given}, which is no class known here; use one of {names}, or the import path of your own."
     if key.endswith("plans"):
         return f"{key} is {given}, which is no list of plans; each names a benchmark, as in [{{benchmark: math500}}]."
+    if expected.startswith("path but"):
+        return f"{key} is {given}, and there is nothing of that name to import; give the import path of a class."
+    expected = re.sub(r" - Expected an? ", " or ", expected)
     plain = re.sub(r"<class '([\w.]+)'>", r"\1", expected).replace("typing.Literal", "one of ")
-    return f"{key} is {given}, which is not what is expected there: {cut(plain, 200)}."
+    return f"{key} is {given}, which is not what is expected there: {cut(plain, 350)}."
 
 
 def known_keys(parser: ArgumentParser) -> list[str]:

@@ -124,7 +124,7 @@ def export_checkpoint(
         UserError: if the checkpoint is missing, damaged or not ours, or the folder is taken.
     """
     content = read_checkpoint(checkpoint)
-    words = load_tokenizer(tokenizer or content[CHECKPOINT_KEY]["tokenizer"])
+    words = load_tokenizer(tokenizer or content[CHECKPOINT_KEY]["tokenizer"], "--tokenizer")
     if not adapter:
         export_policy(*policy_of(content, base, words)[:3], words, folder)
         return

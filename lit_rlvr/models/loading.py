@@ -139,7 +139,15 @@ def _locate(source: str, key: str, needed: str) -> Located:
 
 
 def _not_loadable(source: str, key: str, error: Exception) -> UserError:
-    kind = "GGUF file" if is_gguf(source) else "folder" if Path(source).expanduser().is_dir() else "hub id"
+    kind = (
+        "GGUF file"
+        if is_gguf(source)
+        else "folder"
+        if Path(source).expanduser().is_dir()
+        else "file"
+        if Path(source).is_file()
+        else "hub id"
+    )
     return UserError(
         f"{key}: the {kind} {source} could not be loaded ({first_line(error)}); check the name and that it is complete."
     )

@@ -96,7 +96,7 @@ CHECKPOINTS = [
     Mistake(
         "a checkpoint whose tokenizer is gone",
         ("export", CKPT, f"{HERE}/out"),
-        r"tokenizer.*\./gone",
+        r"--tokenizer: there is no folder \./gone",
         prepare=_changed_checkpoint(tokenizer="./gone"),
     ),
 ]

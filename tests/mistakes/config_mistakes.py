@@ -39,7 +39,7 @@ KEYS = [
         fit("--evaluation.plans", '[{"benchmark": "tiny500", "limits": 3}]'),
         r"limits.*limit\b",
     ),
-    Mistake("an option without its value", fit("--data.rows"), r"data\.rows"),
+    Mistake("an option without its value", fit("--data.rows"), r"--data\.rows is given no value"),
     Mistake("a word that belongs to no option", fit("extra"), r"extra"),
     _yaml("a top-level key misspelt in YAML", "modell:\n  policy: x\n", r"modell.*model"),
     _yaml("a nested key misspelt in YAML", "model:\n  update:\n    epoch: 2\n", r"model\.update\.epoch.*epochs"),
@@ -53,7 +53,7 @@ TYPES = [
         "a choice that is none", fit("--model.update.aggregation", "mean"), r"model\.update\.aggregation.*token-mean"
     ),
     Mistake("a list for a word", fit("--model.policy", "[a, b]"), r"model\.policy.*no folder \[a, b\].*hub id"),
-    Mistake("a number for a section", fit("--model.sampling", "3"), r"model\.sampling"),
+    Mistake("a number for a section", fit("--model.sampling", "3"), r"model\.sampling is 3; it is a section"),
     Mistake("a word for true or false", fit("--data.shuffle", "perhaps"), r"data\.shuffle.*perhaps.*bool"),
     _yaml("null where there must be a number", "data:\n  rows: null\n", r"data\.rows is null.*leave it out for 8"),
     _yaml(
@@ -68,7 +68,7 @@ TYPES = [
     Mistake(
         "an unknown optimizer",
         fit("--model.optimizer", "torch.optim.Adamm"),
-        r"model\.optimizer.*torch\.optim\.Adamm",
+        r"model\.optimizer is torch\.optim\.Adamm, and there is nothing",
     ),
     Mistake("a reward's class as algorithm", fit("--model.algorithm", "AnswerReward"), r"model\.algorithm.*GRPO"),
 ]

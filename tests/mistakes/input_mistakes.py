@@ -148,7 +148,9 @@ MODELS = [
         "a policy that is not there", fit("--model.policy", "./no-such"), r"model\.policy: there is no folder \./no"
     ),
     Mistake("a hub id without a network", fit("--model.policy", "owner/none"), r"model\.policy: the hub id owner/none"),
-    Mistake("a file as policy", fit("--model.policy", "configs/tiny.yaml"), r"model\.policy.*configs/tiny\.yaml"),
+    Mistake(
+        "a file as policy", fit("--model.policy", "configs/tiny.yaml"), r"model\.policy: the file configs/tiny\.yaml"
+    ),
     _with("a policy without config.json", lambda m: (m / "config.json").unlink(), r"model\.policy.*no config\.json"),
     _with("a config.json that is no JSON", _cut("config.json", 40), r"model\.policy.*model could not be loaded"),
     _with("damaged weights", _cut("model.safetensors", 5000), r"model\.policy.*could not be loaded.*complete"),
@@ -205,7 +207,7 @@ BENCHMARKS = [
         _plans({"benchmark": "tiny500", "limit": 3}, {"benchmark": "tiny500", "limit": 5}),
         r"evaluated twice with 1 samples.*different numbers",
     ),
-    Mistake("a plan without a benchmark", _plans({"limit": 3}), r"lacks benchmark"),
+    Mistake("a plan without a benchmark", _plans({"limit": 3}), r"lacks evaluation\.plans\.benchmark"),
     Mistake("a scoring rule that is none", _plans({"benchmark": "tiny500", "rules": ["exat"]}), r"tiny500.*exat"),
     Mistake("a part of a benchmark that is none", _plans({"benchmark": "tiny500", "split": "train"}), r"train"),
     Mistake(
