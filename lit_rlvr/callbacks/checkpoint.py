@@ -144,7 +144,9 @@ class RLCheckpoint(Checkpoint):
         if step == 0:
             said = "before the first RL step was done, so there is nothing to save"
         else:
-            if self._saved != step:
+            here = run_folder(trainer) / FOLDER / f"rl_step={step}.ckpt"
+            # What the run went on from is not written over: the moment between two files is the only one that could lose it.
+            if not trainer.strategy.broadcast(read_manifest(here) is not None):
                 self.save(trainer, step)
             said = f"after RL step {step}, which is saved: --ckpt_path last goes on from there"
         trainer.print(f"{name}: the run stops {said}.", flush=True)

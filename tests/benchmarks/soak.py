@@ -26,7 +26,7 @@ def resident_mb(pid: int) -> float:
 
 def children(pid: int) -> list[int]:
     """All processes below one."""
-    below = [int(c) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    below = [int(c) for task in Path(f"/proc/{pid}/task").iterdir() for c in (task / "children").read_text().split()]
     return below + [deep for child in below for deep in children(child)]
 
 
