@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from lit_rlvr.rewards.equivalence import compare
 from lit_rlvr.rewards.leaves import Decision, compare_choices, compare_exactly
-from lit_rlvr.rewards.limits import MAX_BOX, MAX_GOLD_NESTING, MAX_NESTING, nesting, readable, too_costly
+from lit_rlvr.rewards.limits import MAX_BOX, MAX_DEPTH, MAX_NESTING, nesting, readable, too_costly
 from lit_rlvr.rewards.normalize import normal_form
 from lit_rlvr.rewards.structure import Node, parse_answer
 from lit_rlvr.rewards.verdict import Kind
@@ -25,13 +25,12 @@ def decide(answer: str, gold: str) -> Kind | None:
         return Kind.RIGHT
     if _INTEGER.fullmatch(answer) and _INTEGER.fullmatch(gold):
         return Kind.RIGHT if int(answer) == int(gold) else Kind.WRONG
-    if len(answer) > MAX_BOX:
+    if len(answer) > MAX_BOX or max(nesting(answer), nesting(gold)) > MAX_DEPTH:
         return Kind.TOO_COSTLY
     ours, theirs = normal_form(gold), normal_form(answer)
     if ours == theirs:
         return Kind.RIGHT
-    depth = nesting(ours)
-    if depth > MAX_GOLD_NESTING or nesting(theirs) > max(MAX_NESTING, depth):
+    if nesting(theirs) > max(MAX_NESTING, nesting(ours)):
         return Kind.TOO_COSTLY
     decision = compare_choices(ours, theirs)
     if decision is Decision.UNDECIDED:

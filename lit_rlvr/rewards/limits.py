@@ -12,8 +12,8 @@ MAX_BOX = 4096
 _MAX_LENGTH = 512
 # Brackets in brackets. Golds reach 5; a grammar's time can grow exponentially with them.
 MAX_NESTING = 10
-# A gold may be deeper, and an answer to it as deep; but taking it apart costs time by the square of its depth.
-MAX_GOLD_NESTING = 100
+# The same before fonts and groups are taken away, of answers and golds: that costs time by the square of the depth.
+MAX_DEPTH = 100
 _MAX_DIGITS = 100
 _MAX_EXPONENT = 10_000
 _MAX_FACTORIAL = 1000
