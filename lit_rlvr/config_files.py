@@ -124,7 +124,7 @@ def check_config(given: str, parser: ArgumentParser) -> None:
             raise UserError(
                 f"the configuration file {file} has the key {shown(name)}; keys are words such as model and data."
             )
-        if name in sections and not isinstance(value, dict):
+        if name in sections and value is not None and not isinstance(value, dict):  # Lightning prints some as null
             raise UserError(
                 f"the configuration file {file}: {name} is {shown(value)}; it is a section, so give it keys below it."
             )

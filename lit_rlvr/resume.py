@@ -52,8 +52,10 @@ def choose_checkpoint(config: Namespace) -> bool:
     given, auto = config.ckpt_path, config.resume == "auto"
     if given != LAST and (given or not (auto or job)):
         if given:
-            read_checkpoint(Path(given))
-            _refuse_finished(read_manifest(Path(given)), Path(given), config.data.rl_steps)
+            done = int(read_checkpoint(Path(given)).get("state_dict", {}).get("rl_step", 0))
+            # Without a manifest nothing says that something is left to do.
+            manifest = read_manifest(Path(given)) or Manifest(done, 0, "", finished=True)
+            _refuse_finished(manifest, Path(given), config.data.rl_steps)
         return False
     found = find_last(*place_of_runs(config.trainer), None if given or auto else job)
     for note in found.notes:

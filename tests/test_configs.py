@@ -152,7 +152,9 @@ def test_preset_runs_two_steps(
     assert [(row["benchmark"], row["rl_step"]) for row in rows] == [
         (b, s) for s in (0, 2) for b in ("math500", "aime24")
     ]
-    assert sorted(os.listdir(run / "checkpoints")) == ["last.ckpt", "rl_step=1.ckpt", "rl_step=2.ckpt"]
+    assert sorted(os.listdir(run / "checkpoints")) == [
+        *("best.ckpt", "last.ckpt", "rl_step=1.ckpt", "rl_step=1.json", "rl_step=2.ckpt", "rl_step=2.json"),
+    ]
     history = json.loads((run / "history.json").read_text())
     assert sum(map(len, history.values())) >= 2
     assert (run / "policy" / "config.json").is_file()

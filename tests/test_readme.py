@@ -14,7 +14,7 @@ def _commands(repository: Path) -> list[str]:
 def test_opens_with_the_two_commands(repository: Path) -> None:
     main_job, tests = _commands(repository)[:2]
     assert main_job == "pip install -c constraints.txt -e . && lit-rlvr fit --config configs/tiny.yaml"
-    assert tests == 'pip install -c constraints.txt -e ".[test]" && pytest'
+    assert tests == 'pip install -c constraints.txt -e ".[test]" && pytest -n 2 --dist loadfile'
 
 
 def test_ci_runs_the_second_command_as_printed(repository: Path) -> None:

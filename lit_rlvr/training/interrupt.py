@@ -58,7 +58,7 @@ def together(world_size: int) -> Iterator[None]:
 def stop_if_asked(world_size: int) -> None:
     """Raise `Interrupted` on every process if a signal came to one of them. Collective."""
     heard: list[tuple[int, bool] | None] = [None if _asked is None else (_asked.signum, _asked.requeue)]
-    if world_size > 1:
+    if world_size > 1 and dist.is_initialized():
         mine = heard[0]
         heard = [None] * world_size
         dist.all_gather_object(heard, mine)

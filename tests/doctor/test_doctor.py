@@ -184,7 +184,7 @@ def test_a_broken_chat_template(template: str, sentence: str, doctor: Doctor, re
     [
         (
             lambda tensors: tensors.pop("model.layers.0.mlp.up_proj.weight"),
-            "lacks 1 of the model's weights, model.layers.0.mlp",
+            "1 of the model's tensors are missing (model.layers.0.mlp",
         ),
         (lambda tensors: tensors["model.norm.weight"].fill_(torch.nan), "model.norm.weight for one: download"),
     ],
@@ -216,7 +216,7 @@ def test_an_export_that_is_another_policy(how: str, doctor: Doctor, monkeypatch:
     monkeypatch.setattr(PreTrainedModel, "save_pretrained", damaging)
     status, found = doctor()
     assert (status, states(found, "FAILED"), states(found, "skipped")) == (1, ["export"], []), found
-    assert ("lacks 1 of" if how == "lost" else "is another one") in found["export"][1]
+    assert ("1 of the model's tensors are missing" if how == "lost" else "is another one") in found["export"][1]
 
 
 @pytest.mark.parametrize(

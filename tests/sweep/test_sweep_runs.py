@@ -1,5 +1,6 @@
 """Real sweeps of small runs, as a user starts, stops and goes on with them."""
 
+import hashlib
 import json
 import os
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lit_rlvr.checkpoints import Manifest
 from lit_rlvr.errors import UserError
 from lit_rlvr.sweep.command import main
 from lit_rlvr.sweep.grid import Arm, read_grid
@@ -235,17 +237,17 @@ def fake(root: Path, rl_steps: int, checkpoints: list[int]) -> Run:
     (run.folder / "checkpoints").mkdir(parents=True)
     (run.folder / "config.yaml").write_text(f"data:\n  rl_steps: {rl_steps}\n")
     for step in checkpoints:
-        (run.folder / "checkpoints" / f"rl_step={step}.ckpt").touch()
+        checkpoint = run.folder / "checkpoints" / f"rl_step={step}.ckpt"
+        checkpoint.touch()
+        Manifest(step, 0, hashlib.sha256(b"").hexdigest()).write(checkpoint)
     return run
 
 
 def test_where_a_run_goes_on(tmp_path: Path) -> None:
-    assert fake(tmp_path / "a", 100, [60, 80]).begin()[-1].endswith("rl_step=80.ckpt")
-    # Stopped after its last checkpoint, before its end: nothing would be left to do from there.
-    assert fake(tmp_path / "b", 100, [80, 100]).begin()[-1].endswith("rl_step=80.ckpt")
+    assert fake(tmp_path / "a", 100, [60, 80]).begin()[-2:] == ["--resume", "auto"]
     started = fake(tmp_path / "c", 100, [])
     (started.folder / "half.txt").touch()
-    assert "--ckpt_path" not in started.begin()
+    assert "--resume" not in started.begin()
     assert not started.folder.exists()
 
 

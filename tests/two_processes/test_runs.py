@@ -153,7 +153,7 @@ def _assert_goes_on(checkpoint: Path, folder: Path, ranks: int) -> None:
     """The run began with the checkpoint's weights, moments and RL step, and did the third of three."""
     before, start = _load(checkpoint), _load(folder / "start.ckpt")
     for key in ("state_dict", "optimizer_states", "global_step"):
-        assert_same(before[key], start[key], key)
+        assert_same(before[key], start[key])
     assert int(start["state_dict"]["rl_step"]) == 2
     files = sorted(path.name for path in folder.glob("rank*"))
     assert files == [f"rank{rank}-step2.pt" for rank in range(ranks)]
