@@ -178,8 +178,9 @@ def test_last_goes_on_in_the_same_folder(whole: Path, repository: Path, tmp_path
 
 
 def test_a_signal_in_a_long_rollout_leaves_a_checkpoint(repository: Path, tmp_path: Path) -> None:
-    # No response ends: ten thousand tokens for each of 2,048 responses would take the better part of an hour.
-    endless = ["--model.sampling.max_tokens", "3900", "--model.sampling.n", "64", "--data.rows", "8"]
+    # At this temperature tokens are drawn nearly evenly and responses end after hundreds: a million tokens in one rollout.
+    endless = ["--model.sampling.max_tokens", "3900", "--model.sampling.n", "64", "--data.rows", "64"]
+    endless += ["--model.sampling.temperature", "5"]
     kept = run(repository, tmp_path, 1, "--checkpoint.export", "false") / "checkpoints" / "rl_step=1.ckpt"
     before = kept.stat().st_mtime_ns
     arguments = ["--resume", "auto", "--evaluation.plans", "[]", *endless]
