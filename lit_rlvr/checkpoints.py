@@ -64,6 +64,11 @@ def damage(checkpoint: Path) -> str | None:
     return None if digest == manifest.sha256 else "its content is not what was written (SHA-256 differs)"
 
 
+def checkpoint_file(folder: Path, rl_step: int) -> Path:
+    """Where a run's folder has the checkpoint of an RL step."""
+    return folder / FOLDER / f"rl_step={rl_step}.ckpt"
+
+
 def checkpoints(folder: Path) -> list[tuple[int, Path]]:
     """The checkpoints of a run's folder with their RL steps, the newest last, whole or not."""
     found = []

@@ -32,7 +32,7 @@ from lit_rlvr.training.score import Scorers, scored
 from lit_rlvr.training.step_metrics import step_metrics
 from lit_rlvr.training.strategies import shard
 from lit_rlvr.training.tripwire import Tripwire, TripwireConfig
-from lit_rlvr.training.update import Learners, UpdateConfig, UpdateSums, update
+from lit_rlvr.training.update import Learners, OnSkip, UpdateConfig, UpdateSums, update
 
 
 class RLVRModule(LightningModule):
@@ -164,21 +164,16 @@ class RLVRModule(LightningModule):
         schedule = self.lr_schedulers()
         seed = step_seed(self.seed, int(self.rl_step), self.global_rank, "saturated")
         watched = self.guard.watch(self.trainer, self.parallel, self.saved_parameters, int(self.rl_step), seed)
-        sums = update(
-            self.learners(),
-            self.algorithm,
-            experience,
-            self.sampling,
-            self.update_config,
-            self.parallel,
-            self.manual_backward,
-            seed,
-            watched.on_skip,
-        )
+        sums = self.optimizer_steps(experience, seed, watched.on_skip)
         self.guard.count(watched, batch, experience, sums, self.algorithm)
         if schedule is not None:
             schedule.step()  # type: ignore[union-attr]
         return sums
+
+    def optimizer_steps(self, experience: Experience, seed: int, on_skip: OnSkip, first: int = 0) -> UpdateSums:
+        """``update`` with what this module is made of; also what replays a saved step."""
+        parts = (self.sampling, self.update_config, self.parallel, self.manual_backward)
+        return update(self.learners(), self.algorithm, experience, *parts, seed, on_skip, first)
 
     def learners(self) -> Learners:
         """Policy and critic with their optimizers: Lightning's wrappers, whose step() counts and scales."""

@@ -21,7 +21,7 @@ from lit_rlvr.module import RLVRModule
 from lit_rlvr.training import strategies
 from lit_rlvr.training.finite import Finding, experience_tensors, find_all
 from lit_rlvr.training.kept_step import KeptStep, digest, made_with, own_metrics, read_state
-from lit_rlvr.training.update import UpdateSums, update
+from lit_rlvr.training.update import UpdateSums
 
 SHOWN = 12
 """Parameters named whose gradient is not finite: the first say where it began, and all of them would fill the screen."""
@@ -80,18 +80,7 @@ class ReplayModule(RLVRModule):
             [(f"parameter {name}", value) for name, value in self.saved_parameters().items()]
             + list(experience_tensors(experience).items())
         )
-        self.sums = update(
-            self.learners(),
-            self.algorithm,
-            experience,
-            self.sampling,
-            self.update_config,
-            self.parallel,
-            self.manual_backward,
-            self.kept.seed,
-            self._look,
-            self.kept.first,
-        )
+        self.sums = self.optimizer_steps(experience, self.kept.seed, self._look, self.kept.first)
         self.after = digest(self.saved_parameters())
 
     def _look(self, done: int, terms: Mapping[str, float]) -> None:

@@ -39,9 +39,13 @@ def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 
-def run(repository: Path, folder: Path, rl_steps: int, *arguments: str) -> Path:
+def attempt(repository: Path, folder: Path, rl_steps: int, *arguments: str) -> "subprocess.CompletedProcess[str]":
     line = command(folder, rl_steps, *arguments)
-    done = subprocess.run(line, cwd=repository, env=environment(), capture_output=True, text=True, check=False)
+    return subprocess.run(line, cwd=repository, env=environment(), capture_output=True, text=True, check=False)
+
+
+def run(repository: Path, folder: Path, rl_steps: int, *arguments: str) -> Path:
+    done = attempt(repository, folder, rl_steps, *arguments)
     assert done.returncode == 0, done.stderr
     return folder / "tiny" / "version_0"
 
@@ -123,8 +127,7 @@ def test_a_finished_run_can_be_made_longer(whole: Path, repository: Path, tmp_pa
 
 
 def test_nothing_left_to_do_is_said(whole: Path, repository: Path, tmp_path: Path) -> None:
-    line = command(tmp_path, 6, "--ckpt_path", str(whole / "checkpoints" / "last.ckpt"))
-    done = subprocess.run(line, cwd=repository, env=environment(), capture_output=True, text=True, check=False)
+    done = attempt(repository, tmp_path, 6, "--ckpt_path", str(whole / "checkpoints" / "last.ckpt"))
     assert done.returncode == 2
     assert "has had 6 RL steps" in done.stderr
 
@@ -152,8 +155,7 @@ def test_last_goes_on_in_the_same_folder(whole: Path, repository: Path, tmp_path
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1  # one bit
     newest.write_bytes(content)
-    line = command(tmp_path, 6, "--ckpt_path", "last")
-    done = subprocess.run(line, cwd=repository, env=environment(), capture_output=True, text=True, check=False)
+    done = attempt(repository, tmp_path, 6, "--ckpt_path", "last")
     assert done.returncode == 0, done.stderr
     assert f"{newest} is damaged" in done.stderr
     assert "The run goes on from" in done.stdout
@@ -165,14 +167,7 @@ def test_last_goes_on_in_the_same_folder(whole: Path, repository: Path, tmp_path
     assert manifest.finished
     # Nothing is left to do: for `last` that is a mistake, for a job that is always started with `resume: auto` it is not.
     for arguments, status in (["--ckpt_path", "last"], 2), (["--resume", "auto"], 0):
-        again = subprocess.run(
-            command(tmp_path, 6, *arguments),
-            cwd=repository,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        again = attempt(repository, tmp_path, 6, *arguments)
         assert again.returncode == status
         assert "nothing left to do" in again.stdout + again.stderr
 
@@ -232,22 +227,14 @@ def test_one_run_at_a_time_in_a_folder(repository: Path, tmp_path: Path) -> None
         (["--ckpt_path", "last"], "Another run is at work in"),
         (["--trainer.logger.init_args.version", "0"], "Another run is at work in"),
     ):
-        second = subprocess.run(
-            command(tmp_path, 50, *arguments),
-            cwd=repository,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        second = attempt(repository, tmp_path, 50, *arguments)
         assert second.returncode == 2
         assert said in second.stderr
         assert f"process {process.pid} on" in second.stderr
     process.kill()
     process.wait()
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "tiny" / "version_0").rglob("*") if path.is_file()}
-    line = command(tmp_path, 50, "--trainer.logger.init_args.version", "0")
-    mixed = subprocess.run(line, cwd=repository, env=environment(), capture_output=True, text=True, check=False)
+    mixed = attempt(repository, tmp_path, 50, "--trainer.logger.init_args.version", "0")
     assert mixed.returncode == 2
     assert "holds a run already" in mixed.stderr
     lock = tmp_path / "tiny" / "version_0" / "run.lock"

@@ -10,11 +10,11 @@ from typing import Any
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lit_rlvr.callbacks.evaluate import PeriodicEvaluation
-from lit_rlvr.checkpoints import FOLDER, Manifest, checkpoints, manifest_file, read_manifest
+from lit_rlvr.callbacks.samples import tensorboard_writer
+from lit_rlvr.checkpoints import Manifest, checkpoint_file, checkpoints, manifest_file, read_manifest
 from lit_rlvr.errors import UserError
 from lit_rlvr.events import event_files
 from lit_rlvr.files import run_folder
@@ -88,8 +88,8 @@ class RLCheckpoint(Checkpoint):
         Raises:
             UserError: on every process, if it cannot be written. What was there before is still there.
         """
-        folder = run_folder(trainer) / FOLDER
-        final = folder / f"rl_step={step}.ckpt"
+        final = checkpoint_file(run_folder(trainer), step)
+        folder = final.parent
         temporary = folder / f".{final.name}.tmp"
         self._choose_best(trainer, step)
         events = _flushed(trainer)
@@ -134,7 +134,7 @@ class RLCheckpoint(Checkpoint):
                     weights, model.config, model.generation_config, pl_module.tokenizer, target, overwrite=True
                 )
         if trainer.is_global_zero:
-            final = run_folder(trainer) / FOLDER / f"rl_step={step}.ckpt"
+            final = checkpoint_file(run_folder(trainer), step)
             manifest = read_manifest(final)
             assert manifest is not None
             replace(manifest, finished=True).write(final)
@@ -144,7 +144,7 @@ class RLCheckpoint(Checkpoint):
         if step == 0:
             said = "before the first RL step was done, so there is nothing to save"
         else:
-            here = run_folder(trainer) / FOLDER / f"rl_step={step}.ckpt"
+            here = checkpoint_file(run_folder(trainer), step)
             # What the run went on from is not written over: the moment between two files is the only one that could lose it.
             if not trainer.strategy.broadcast(read_manifest(here) is not None):
                 self.save(trainer, step)
@@ -194,11 +194,10 @@ class RLCheckpoint(Checkpoint):
 
 def _flushed(trainer: Trainer) -> dict[str, int]:
     """Length of the run's TensorBoard files, all that was logged being in them: what comes after is not the checkpoint's."""
-    loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-    if not trainer.is_global_zero or not loggers:
+    writer = tensorboard_writer(trainer)
+    if writer is None:
         return {}
-    for logger in loggers:
-        logger.experiment.flush()
+    writer.flush()
     lengths = {}
     for path in event_files(run_folder(trainer)):
         with open(path, "rb") as file:

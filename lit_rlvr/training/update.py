@@ -127,6 +127,10 @@ class UpdateSums:
     skipped: int = 0
 
 
+OnSkip = Callable[[int, Mapping[str, float]], None]
+"""Called at each skipped optimizer step; see :func:`update`."""
+
+
 def _nobody(done: int, terms: Mapping[str, float]) -> None:
     """Whom it does not concern."""
 
@@ -140,7 +144,7 @@ def update(
     parallel: Parallel,
     backward: Callable[[Tensor], None],
     seed: int = 0,
-    on_skip: Callable[[int, Mapping[str, float]], None] = _nobody,
+    on_skip: OnSkip = _nobody,
     first: int = 0,
 ) -> UpdateSums:
     """Train on an experience: ``config.optimizer_steps`` optimizer steps, less those in which something is not finite.
