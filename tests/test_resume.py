@@ -148,7 +148,7 @@ def wait_for(there: Path, process: "subprocess.Popen[str]") -> None:
 def test_last_goes_on_in_the_same_folder(whole: Path, repository: Path, tmp_path: Path) -> None:
     run_folder = tmp_path / "tiny" / "version_0"
     process = start(repository, tmp_path, 6)
-    wait_for(run_folder / "checkpoints" / "rl_step=4.ckpt", process)
+    wait_for(run_folder / "checkpoints" / "rl_step=4.json", process)  # its manifest, which comes last
     process.kill()
     process.wait()
     newest = max((run_folder / "checkpoints").glob("rl_step=*.ckpt"), key=lambda p: p.name)

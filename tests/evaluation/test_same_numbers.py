@@ -105,7 +105,9 @@ def test_killed_and_gone_on_with(
     line = arguments(trained / "checkpoints" / "last.ckpt", tmp_path / "out")
     process = start(repository, line)
     part = tmp_path / "out" / "responses" / "tiny500@8.rank0.part"
-    while not part.exists():
+    while (
+        not part.exists() or b"\n" not in part.read_bytes()
+    ):  # it is there, and empty, before its first chunk is in it
         assert process.poll() is None, process.communicate()
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGKILL)
