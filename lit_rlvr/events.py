@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -10,6 +10,7 @@ PATTERN = "events.out.tfevents*"
 _TEXT = "/text_summary"  # what the writer adds to the tag of a text
 _ALL = 0
 _LIMITS = {"scalars": _ALL, "tensors": _ALL, "histograms": 1, "images": 1, "audio": 1, "compressedHistograms": 1}
+Value = TypeVar("Value")
 
 
 class Events(NamedTuple):
@@ -30,28 +31,39 @@ def read_events(files: Iterable[Path]) -> tuple[Events, list[str]]:
     Where a later file begins again at a step that an earlier one had passed (a run resumed from its last checkpoint), the
     later one holds from there on: what came after the checkpoint in the earlier one was never part of the policy.
     """
-    events, notes = Events({}, {}), []
+    found: dict[str, list[dict[int, float]]] = {}
+    told: dict[str, list[dict[int, str]]] = {}
+    notes = []
     for file in files:
         try:
-            scalars, texts = _read(file)
+            one = _read(file)
         except Exception as error:  # the reader's protobuf, or whatever it is that it stumbles over
             notes.append(
                 f"{file} cannot be read as TensorBoard events ({type(error).__name__}): its curves are missing."
             )
             continue
-        if not scalars and not texts:
+        if not one.scalars and not one.texts:
             notes.append(f"{file} holds no curves and no samples: the run has not begun, or the file is damaged.")
-        for joined, found in ((events.scalars, scalars), (events.texts, texts)):
-            for tag, values in found.items():
-                _append(joined.setdefault(tag, {}), values)
-    return events, notes
+        for tag, values in one.scalars.items():
+            found.setdefault(tag, []).append(values)
+        for tag, texts in one.texts.items():
+            told.setdefault(tag, []).append(texts)
+    return Events({t: _joined(p) for t, p in found.items()}, {t: _joined(p) for t, p in told.items()}), notes
 
 
-def _append(earlier: dict[int, Any], later: dict[int, Any]) -> None:
-    start = min(later)
-    for step in [step for step in earlier if step >= start]:
-        del earlier[step]
-    earlier.update(sorted(later.items()))
+def _joined(parts: list[dict[int, Value]]) -> dict[int, Value]:
+    """One curve of the files' pieces of it, oldest first by the clock."""
+    ordered: list[dict[int, Value]] = []
+    for part in parts:
+        place = len(ordered)
+        while place and min(ordered[place - 1]) > max(part):  # the clock was set back between the two
+            place -= 1
+        ordered.insert(place, part)
+    curve: dict[int, Value] = {}
+    for part in ordered:
+        start = min(part)
+        curve = {step: value for step, value in curve.items() if step < start} | dict(sorted(part.items()))
+    return curve
 
 
 def _read(file: Path) -> Events:

@@ -35,6 +35,18 @@ def test_a_resumed_run_replaces_what_came_after_its_checkpoint(tmp_path: Path) -
     assert events.scalars["eval/x/avg@1"] == {0: 0.25, 2: 0.25}
 
 
+def test_a_clock_that_was_set_back_loses_nothing(tmp_path: Path) -> None:
+    """The names say that the files were made in the order third, first, second."""
+    pieces = {".2-first": range(10), ".3-second": range(10, 20), ".1-third": range(20, 30)}
+    for suffix, steps in pieces.items():
+        write_events(tmp_path / suffix, {"train/kl": {step: float(step) for step in steps}})
+        (file,) = event_files(tmp_path / suffix)
+        file.rename(tmp_path / f"events.out.tfevents{suffix}")
+    events, _ = read_events(event_files(tmp_path))
+    assert events.scalars["train/kl"] == {step: float(step) for step in range(30)}
+    assert list(events.scalars["train/kl"]) == list(range(30))
+
+
 def _record(payload: bytes) -> bytes:
     """A record as TFRecord files frame it: length and payload, each with its checksum."""
     length = struct.pack("<Q", len(payload))
