@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from lit_rlvr.checkpoints import checkpoints, newest_whole
+from lit_rlvr.checkpoints import checkpoints
 from lit_rlvr.errors import UserError
 from lit_rlvr.files import write_json
 from lit_rlvr.sweep.grid import Arm
@@ -95,7 +95,7 @@ class Run:
             )
         command = self.arm.command(self.root, self.seed)
         if self.arm.verb == "fit":
-            if known and newest_whole(self.folder)[0] is not None:
+            if known and checkpoints(self.folder):  # where all are damaged, the run says so and is not thrown away
                 command += ["--resume", "auto"]
             else:
                 self.forget()

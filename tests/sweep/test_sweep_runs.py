@@ -262,6 +262,21 @@ def test_a_run_is_done_when_it_says_so_and_has_its_last_step(tmp_path: Path) -> 
     assert stopped.cpu_seconds() == 17.5  # of all attempts
 
 
+def test_damaged_checkpoints_are_not_thrown_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run(Arm("a", "a", "fit", ("--config", "configs/tiny.yaml")), 0, tmp_path)
+    run.begin()
+    checkpoint = run.folder / "checkpoints" / "rl_step=2.ckpt"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"half of it")  # and no manifest
+    runner = Runner([run])
+    runner.work()
+    assert runner.failed == [run]
+    said = capsys.readouterr().out
+    assert f"The checkpoint {checkpoint} is damaged" in said
+    assert "No other is left" in said
+    assert checkpoint.read_bytes() == b"half of it"
+
+
 def test_comments_in_a_config_change_nothing(tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
     config.write_text("data: {rows: 4}\n")
