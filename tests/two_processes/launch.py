@@ -13,12 +13,17 @@ TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 
 def launch(repository: Path, *line: str, launcher: tuple[str, ...] = PYTHON) -> str:
     """Run a module to its end; what it said."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [*launcher, *line], cwd=repository, env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
+    done = attempt(repository, *line, launcher=launcher)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
+
+
+def attempt(repository: Path, *line: str, launcher: tuple[str, ...] = PYTHON) -> "subprocess.CompletedProcess[str]":
+    """Run a module to its end, whatever that is."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(
+        [*launcher, *line], cwd=repository, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
 
 
 def fit_line(folder: Path, *arguments: str, processes: int = 2) -> list[str]:

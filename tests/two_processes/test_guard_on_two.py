@@ -8,7 +8,7 @@ import pytest
 from lit_rlvr.events import event_files, read_events
 from lit_rlvr.replay import main
 from lit_rlvr.training.kept_step import KeptStep
-from tests.two_processes.launch import callbacks, fit_line, launch
+from tests.two_processes.launch import attempt, callbacks, fit_line, launch
 
 STRATEGIES = ("ddp", "fsdp2")
 WATCHED = "tests.two_processes.watched_ranks.WatchedRanks"
@@ -62,3 +62,19 @@ def test_the_ranks_hold_one_policy(runs: Path) -> None:
     policies = [line.split()[-1] for line in (runs / "said").read_text().splitlines() if "watched ranks" in line]
     for one, two, three, four in (policies[:4], policies[4:]):
         assert one != two == three != four
+
+
+def test_both_stop_after_some_in_a_row(repository: Path, tmp_path: Path) -> None:
+    """Only the second process sees the NaN, and neither waits for the other."""
+    line = fit_line(
+        tmp_path, "--trainer.strategy", "ddp", *BROKEN, "--model.engine.init_args.steps", "[1, 2]",
+        "--model.guard.stop_after", "2", "--model.algorithm", "GRPO",
+    )  # fmt: skip
+    done = attempt(repository, "lit_rlvr", *line)
+    assert done.returncode == 2, done.stderr[-3000:]
+    stops = [line for line in done.stderr.splitlines() if "lit-rlvr: error" in line]
+    assert len(set(stops)) == 1, done.stderr[-3000:]  # each says it
+    batch = tmp_path / "tiny" / "version_0" / "batches" / "rl_step=2-skipped" / "rank1.pt"
+    assert f"RL step 2 has rollout log-probs that are not finite; replay it with `lit-rlvr replay {batch}`" in stops[0]
+    assert "skipped in 2 RL steps in a row" in stops[0]
+    assert batch.is_file()
