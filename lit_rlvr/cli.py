@@ -4,16 +4,13 @@ A mistake of the user's ends in one sentence on the error stream and a status ot
 see where it was noticed.
 """
 
-import logging
 import os
 import sys
-import warnings
 from contextlib import nullcontext
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-import transformers
 from jsonargparse import Namespace
 from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -37,10 +34,11 @@ from lit_rlvr.doctor.command import examine
 from lit_rlvr.doctor.patient import Patient
 from lit_rlvr.errors import UserError, first_line
 from lit_rlvr.files import run_folder
-from lit_rlvr.mistakes import explain, user_error
+from lit_rlvr.mistakes import disk_error, explain, user_error
 from lit_rlvr.models.export import read_checkpoint
 from lit_rlvr.module import RLVRModule
 from lit_rlvr.plan import make_plan, threads
+from lit_rlvr.quiet import quieten
 from lit_rlvr.resume import LAST, choose_checkpoint, enter
 from lit_rlvr.rewards.rewards import AnswerReward
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
@@ -105,11 +103,17 @@ class RLVRTrainer(Trainer):
 
     def fit(self, *arguments: Any, **settings: Any) -> None:
         """Train; a run that a mistake ends before it has begun leaves no folder behind. The folder is this run's alone."""
-        with no_trace_of_nothing(self), locked(run_folder(self)) if self.is_global_zero else nullcontext():
-            if self.is_global_zero:
-                checkpoint = settings.get("ckpt_path")
-                enter(run_folder(self), Path(checkpoint) if checkpoint else None, self.begun_again)
-            super().fit(*arguments, **settings)
+        try:
+            with no_trace_of_nothing(self), locked(run_folder(self)) if self.is_global_zero else nullcontext():
+                if self.is_global_zero:
+                    checkpoint = settings.get("ckpt_path")
+                    enter(run_folder(self), Path(checkpoint) if checkpoint else None, self.begun_again)
+                super().fit(*arguments, **settings)
+        except Exception as error:
+            unwritten = disk_error(error)
+            if unwritten is not None and unwritten.filename is None:  # of a file that was open already
+                unwritten.filename = str(run_folder(self))
+            raise
 
     def plan(self, model: LightningModule, datamodule: LightningDataModule | None = None) -> None:
         """Print what `fit` would do, without doing it."""
@@ -231,25 +235,6 @@ class ConfigOfTheRun(SaveConfigCallback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Everything is loaded, a checkpoint too."""
         super().setup(trainer, pl_module, "fit")
-
-
-NOISE = (
-    "LightningCLI.s args parameter",  # given on purpose, so that `run` can be called from Python
-    "Found .* module.* in eval mode",  # the reference is meant to be
-    ".*isinstance.treespec, LeafSpec.*",  # Lightning's own use of torch
-    ".*Consider increasing the value of the .num_workers",  # there is nothing to do in workers
-)
-"""Warnings that a user can do nothing about."""
-
-
-def quieten() -> None:
-    """Keep the screen for what the run says."""
-    for message in NOISE:
-        warnings.filterwarnings("ignore", message=message)
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
-        lambda record: "Tip:" not in record.getMessage()
-    )
-    transformers.utils.logging.disable_progress_bar()
 
 
 def _seed(value: bool | int | None) -> int:

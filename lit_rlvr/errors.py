@@ -1,5 +1,6 @@
 """The one exception that is meant for the person at the keyboard."""
 
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -8,6 +9,15 @@ class UserError(Exception):
 
     The command line prints it without a traceback and exits with status 2; any other exception is a fault of ours.
     """
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and those that led to it, each once: a thread of TensorBoard raises one object again and again, in a ring."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        seen.append(error)
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def first_line(error: Exception) -> str:

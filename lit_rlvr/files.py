@@ -28,12 +28,23 @@ def run_folder(trainer: Trainer) -> Path:
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in its place in one move."""
+    """Let ``write`` fill a temporary file beside ``path``, then put it in its place in one move.
+
+    Raises:
+        OSError: it cannot be written; what was there is still there. It names the file, as Python's own does not when a disk
+            is full.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(temporary)
         os.replace(temporary, path)
+    except OSError as error:
+        if (
+            error.errno is not None and error.filename is None
+        ):  # without a number Python would print neither text nor file
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,5 +1,6 @@
 """From an exception to the one sentence a user needs: what, where, and how to mend it."""
 
+import errno
 import inspect
 import os
 import re
@@ -12,7 +13,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lit_rlvr.algorithms.algorithm import Algorithm
 from lit_rlvr.commands import CommandParser
-from lit_rlvr.errors import UserError, cut, first_line, shown
+from lit_rlvr.errors import UserError, chain, cut, first_line, shown
 from lit_rlvr.evaluation.evaluator import EvaluationPlan
 from lit_rlvr.rewards.rewards import Reward
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
@@ -25,20 +26,20 @@ CHOSEN: dict[str, Callable[[], list[type]]] = {
 }
 """Keys whose value is a class -> those that can be named without their module."""
 
-# What torch's optimizers say of settings that they refuse.
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE}
+
 _LOST = re.compile(
     r"(?s)(gloo|NCCL|ProcessGroup|store).*(onnection (closed|reset|refused)|[Tt]imed? ?out|Broken pipe|abort)"
 )
 """How gloo and NCCL say that a process they wait for is not there."""
 
+# What torch's optimizers say of settings that they refuse.
 _OPTIMIZER = re.compile(r"Invalid (learning rate|epsilon value|beta parameter|weight_decay value|momentum value|lr)")
 
 
 def user_error(error: BaseException | None) -> UserError | None:
     """The `UserError` behind an exception: jsonargparse wraps what a class raises while it is built."""
-    while error is not None and not isinstance(error, UserError):
-        error = error.__cause__ or error.__context__
-    return error
+    return next((e for e in chain(error) if isinstance(e, UserError)), None)
 
 
 def sentence_for(error: Exception) -> str | None:
@@ -48,10 +49,11 @@ def sentence_for(error: Exception) -> str | None:
         return str(ours)
     if isinstance(error, MisconfigurationException):
         return str(error)
-    if isinstance(error, OSError) and error.filename is not None:
+    unwritten = disk_error(error)
+    if unwritten is not None:
         return (
-            f"{os.fsdecode(error.filename)}: {error.strerror}; check that the folder is there, can be written to, and has room (a "
-            "run goes on with --ckpt_path last)."
+            f"{os.fsdecode(unwritten.filename or 'a file')}: {unwritten.strerror}; check that the folder is there, can be written to, and has room (a run goes on with "
+            "--ckpt_path last)."
         )
     if isinstance(error, UnicodeEncodeError):
         half = error.object[error.start : error.end]
@@ -75,6 +77,13 @@ def sentence_for(error: Exception) -> str | None:
             "model.gradient_checkpointing, or use more GPUs with trainer.strategy fsdp2."
         )
     return None
+
+
+def disk_error(error: Exception) -> OSError | None:
+    """The file system's error behind an exception: Lightning takes whatever a logger meets for a value that it cannot log."""
+    found = error if isinstance(error, OSError) else error.__cause__
+    # A file that is open, and a socket, have no name in their errors: of these the disk's alone are the user's to mend.
+    return found if isinstance(found, OSError) and (found.filename is not None or found.errno in _DISK) else None
 
 
 def explain(message: str, parser: ArgumentParser) -> str:

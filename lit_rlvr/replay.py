@@ -13,11 +13,12 @@ from lightning import LightningDataModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from lit_rlvr.cli import RLVRCLI, TRAINER_DEFAULTS, RLVRTrainer, quieten
+from lit_rlvr.cli import RLVRCLI, TRAINER_DEFAULTS, RLVRTrainer
 from lit_rlvr.commands import CommandParser
 from lit_rlvr.data.datamodule import OneShotDataModule
 from lit_rlvr.errors import UserError
 from lit_rlvr.module import RLVRModule
+from lit_rlvr.quiet import quieten
 from lit_rlvr.training import strategies
 from lit_rlvr.training.finite import Finding, experience_tensors, find_all
 from lit_rlvr.training.kept_step import KeptStep, digest, made_with, own_metrics, read_state

@@ -30,6 +30,15 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
+def test_a_full_disk_is_said_with_the_file(tmp_path: Path) -> None:
+    def fill(path: Path) -> None:
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            full.write("x")
+
+    with pytest.raises(OSError, match=r"No space left on device: .*a\.json"):
+        write_atomically(tmp_path / "a.json", fill)
+
+
 def test_json_lines_with_their_numbers(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch.distributed as dist
@@ -51,7 +52,10 @@ class AccuracyHistory(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """What there is when a run is stopped."""
-        self.write(trainer)
+        with suppress(
+            OSError
+        ):  # a full disk may be what stops it, and has its sentence; checkpoints hold the history too
+            self.write(trainer)
 
     def write(self, trainer: Trainer) -> None:
         """Replace `history.json`: one line per problem."""

@@ -17,7 +17,7 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 from packaging.specifiers import SpecifierSet
 
-from lit_rlvr.errors import UserError, first_line
+from lit_rlvr.errors import UserError, chain, first_line
 
 TESTED = ">=0.32,<0.33"
 """Versions this is tested with; pyproject.toml's extra names the same. The weight transfer uses parts of vLLM that are no
@@ -96,11 +96,8 @@ def spoken_for(doing: str) -> Iterator[None]:
     except (UserError, torch.OutOfMemoryError):  # these have their sentences
         raise
     except Exception as error:
-        first = error
-        while isinstance(
-            first.__context__, Exception
-        ):  # clearing up after a failure fails too where the engine is gone
-            first = first.__context__
+        # Clearing up after a failure fails too where the engine is gone: what came first says why.
+        *_, first = (e for e in chain(error) if isinstance(e, Exception))
         raise UserError(
             f"The vLLM engine broke down while {doing} ({type(first).__name__}: {first_line(first)}). The run ends; go on from its "
             "last checkpoint with --ckpt_path, and if this comes again, lower model.engine.init_args.max_batch or the memory that "
