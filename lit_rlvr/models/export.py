@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import (
     AutoConfig,
@@ -97,13 +98,13 @@ def _new_folder(folder: Path, overwrite: bool = False) -> Iterator[Path]:
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"export: {folder} cannot be written ({error.strerror}); choose another folder.") from error
-    try:
         yield temporary
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(temporary, folder)
+    except (OSError, SafetensorError) as error:  # safetensors has its own word for a full disk
+        why = error.strerror if isinstance(error, OSError) else first_line(error)
+        raise UserError(f"export: {folder} cannot be written ({why}); make room, or choose another folder.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

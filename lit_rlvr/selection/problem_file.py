@@ -53,7 +53,7 @@ def write_problems(path: Path, problems: Iterable[Problem]) -> bool:
             raise UserError(f"{path} is there already and holds something else; remove it, or name another --output.")
         write_jsonl(path, rows)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}.") from error
+        raise UserError(f"cannot write {path}: {error.strerror}; make room, or name another --output.") from error
     return True
 
 

@@ -133,7 +133,7 @@ def _write(file: Path, content: Any) -> None:
     try:
         write_json(file, content)
     except OSError as error:
-        raise UserError(f"cannot write {file}: {error.strerror}.") from error
+        raise UserError(f"cannot write {file}: {error.strerror}; make room, or name another --rates.") from error
 
 
 def _digest(problems: Sequence[Problem]) -> str:

@@ -2,7 +2,7 @@
 
     python -m tests.faults.on_a_full_disk FOLDER        # a file system of some 60 MB, this process' own
 
-Prints a line of JSON for each: when the disk was full, the status, what was said, what was there before and after, and whether
+Prints a line of JSON for an export, and one for each run: when the disk was full, the status, what was said, what was there before and after, and whether
 the run could be gone on with once there was room.
 """
 
@@ -29,11 +29,13 @@ noted: dict[str, str] = {}
 """The checkpoints that were there when the disk was filled."""
 
 
-def fill(folder: Path) -> None:
-    """Leave no byte free."""
-    with contextlib.suppress(OSError), open(folder / "filler", "wb", buffering=0) as file:
-        while file.write(bytes(4096)):
-            pass
+def fill(folder: Path, spare: int = 0) -> None:
+    """Leave no byte free, or some."""
+    with open(folder / "filler", "wb", buffering=0) as file:
+        with contextlib.suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        file.truncate(file.tell() - spare)
 
 
 class FillsTheDisk(Callback):
@@ -60,7 +62,12 @@ def checkpoints(folder: Path) -> dict[str, str]:
 
 def fit(folder: Path, *arguments: str) -> tuple[int, str]:
     """The status of a run, and what it said on stderr."""
-    sys.argv = ["lit-rlvr", "fit", *SMALL, "--trainer.logger.init_args.save_dir", str(folder), *arguments]
+    return command("fit", *SMALL, "--trainer.logger.init_args.save_dir", str(folder), *arguments)
+
+
+def command(*arguments: str) -> tuple[int, str]:
+    """The same of any command."""
+    sys.argv = ["lit-rlvr", *arguments]
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
         try:
@@ -72,6 +79,10 @@ def fit(folder: Path, *arguments: str) -> tuple[int, str]:
 
 if __name__ == "__main__":
     disk = Path(sys.argv[1])
+    fill(disk, spare=2**20)  # not enough for the weights
+    status, said = command("export", "checkpoints/tiny-base", str(disk / "policy"))
+    (disk / "filler").unlink()
+    print(json.dumps({"status": status, "said": said, "left": [str(path) for path in disk.iterdir()]}), flush=True)
     for before in (None, 0, 2):
         runs = disk / str(before)
         runs.mkdir()
