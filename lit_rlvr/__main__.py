@@ -2,16 +2,20 @@
 
 import sys
 
-from lit_rlvr.commands import COMMANDS, call
+from lit_rlvr.commands import COMMANDS, INTERRUPTED, call
 
 
 def main() -> None:
     """Entry point of the console script."""
-    if sys.argv[1:2] and sys.argv[1] in COMMANDS:
-        call(sys.argv[1], sys.argv[2:])
-    from lit_rlvr.cli import main as others
+    try:
+        if sys.argv[1:2] and sys.argv[1] in COMMANDS:
+            call(sys.argv[1], sys.argv[2:])
+        from lit_rlvr.cli import main as others
 
-    others()
+        others()
+    except KeyboardInterrupt:  # where nothing is under way that would be saved: packages are loading, or a policy
+        print("lit-rlvr: stopped.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ What is here has no place beside the commands' own tests, which interrupt a scre
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -52,6 +53,20 @@ def interrupted(command: str, arguments: list[str], which: signal.Signals, begun
         time.sleep(0.005)
     os.kill(child, which)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize("command", ["fit", "evaluate"])
+def test_ctrl_c_while_packages_load_is_no_fault_of_ours(command: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lit_rlvr", command, "--help"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    while "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text():
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[1].splitlines()[-1:] == ["lit-rlvr: stopped."]
+    assert process.returncode == 130
 
 
 @pytest.mark.parametrize(("which", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
