@@ -223,6 +223,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(repository: Path, tmp_path:
 def test_one_run_at_a_time_in_a_folder(repository: Path, tmp_path: Path) -> None:
     process = start(repository, tmp_path, 50)
     wait_for(tmp_path / "tiny" / "version_0" / "checkpoints" / "rl_step=1.json", process)
+    process.send_signal(signal.SIGSTOP)  # alive, and out of the others' way
     for arguments, said in (
         (["--ckpt_path", "last"], "Another run is at work in"),
         (["--trainer.logger.init_args.version", "0"], "Another run is at work in"),

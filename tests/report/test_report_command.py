@@ -1,6 +1,7 @@
 """`lit-rlvr report` as its user calls it: from run folders to a page, in a browser too, and every mistake in a sentence."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -245,7 +246,11 @@ def test_a_real_run(tmp_path: Path, repository: Path) -> None:
     }
     line = [sys.executable, "-m", "lit_rlvr", "fit", "--config", "configs/tiny.yaml"]
     line += [f"--{key}={value}" for key, value in options.items()]
-    subprocess.run(line, cwd=repository, check=True, capture_output=True)
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+    }  # two threads wait for each other where other tests are at work
+    subprocess.run(line, cwd=repository, env=environment, check=True, capture_output=True)
     assert main([str(tmp_path / "run"), "--output", str(tmp_path / "report")]) == 0
     text = (tmp_path / "report" / "report.md").read_text("utf-8")
     assert (

@@ -155,11 +155,13 @@ def test_layers_without_symbols_decide_most() -> None:
 
 
 @pytest.mark.parametrize("gold", ["12", r"x+\frac{1}{2}", "(1,-2)"])
-def test_hostile_answers_end_in_time(verifier: Verifier, gold: str, tmp_path: Path) -> None:
+def test_hostile_answers_end_in_time(gold: str, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    for hostile in HOSTILE:
-        begin = time.monotonic()
-        verdict = verifier(boxed(hostile.replace("MARK", str(mark))), gold)
-        assert time.monotonic() - begin < 2.5, hostile[:80]
-        assert verdict.kind is not Kind.CRASHED, hostile[:80]
+    # Most of them take whatever time they are given: this rule has no layers in front that refuse them.
+    with Verifier(workers=2, rule="qwen", timeout=0.3) as verifier:
+        for hostile in HOSTILE:
+            begin = time.monotonic()
+            verdict = verifier(boxed(hostile.replace("MARK", str(mark))), gold)
+            assert time.monotonic() - begin < 2.5, hostile[:80]
+            assert verdict.kind is not Kind.CRASHED, hostile[:80]
     assert not mark.exists()
