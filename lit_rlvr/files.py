@@ -40,9 +40,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         write(temporary)
         os.replace(temporary, path)
     except OSError as error:
-        if (
-            error.errno is not None and error.filename is None
-        ):  # without a number Python would print neither text nor file
+        # Of an error without a number Python would then print neither text nor file.
+        if error.errno is not None and error.filename is None:
             error.filename = str(path)
         raise
     finally:

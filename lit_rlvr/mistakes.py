@@ -27,6 +27,7 @@ CHOSEN: dict[str, Callable[[], list[type]]] = {
 """Keys whose value is a class -> those that can be named without their module."""
 
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE}
+"""What goes wrong with a disk while a file is open, whose name the error does not have."""
 
 _LOST = re.compile(
     r"(?s)(gloo|NCCL|ProcessGroup|store).*(onnection (closed|reset|refused)|[Tt]imed? ?out|Broken pipe|abort)"
@@ -52,8 +53,8 @@ def sentence_for(error: Exception) -> str | None:
     unwritten = disk_error(error)
     if unwritten is not None:
         return (
-            f"{os.fsdecode(unwritten.filename or 'a file')}: {unwritten.strerror}; check that the folder is there, can be written to, and has room (a run goes on with "
-            "--ckpt_path last)."
+            f"{os.fsdecode(unwritten.filename or 'a file')}: {unwritten.strerror}; check that the folder is there, can be written "
+            "to, and has room (a run goes on with --ckpt_path last)."
         )
     if isinstance(error, UnicodeEncodeError):
         half = error.object[error.start : error.end]
@@ -80,8 +81,10 @@ def sentence_for(error: Exception) -> str | None:
 
 
 def disk_error(error: Exception) -> OSError | None:
-    """The file system's error behind an exception: Lightning takes whatever a logger meets for a value that it cannot log."""
-    found = error if isinstance(error, OSError) else error.__cause__
+    """The file system's error, where an exception is one or hides it: whatever a logger meets, Lightning takes for a value that
+    cannot be logged.
+    """
+    found = error.__cause__ if "you tried to log" in str(error) else error
     # A file that is open, and a socket, have no name in their errors: of these the disk's alone are the user's to mend.
     return found if isinstance(found, OSError) and (found.filename is not None or found.errno in _DISK) else None
 

@@ -52,9 +52,8 @@ class AccuracyHistory(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """What there is when a run is stopped."""
-        with suppress(
-            OSError
-        ):  # a full disk may be what stops it, and has its sentence; checkpoints hold the history too
+        # A full disk may be what stops it, and has its sentence; checkpoints hold the history too.
+        with suppress(OSError):
             self.write(trainer)
 
     def write(self, trainer: Trainer) -> None:
