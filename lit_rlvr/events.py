@@ -31,8 +31,8 @@ def read_events(files: Iterable[Path]) -> tuple[Events, list[str]]:
     Where a later file begins again at a step that an earlier one had passed (a run resumed from its last checkpoint), the
     later one holds from there on: what came after the checkpoint in the earlier one was never part of the policy.
     """
-    found: dict[str, list[dict[int, float]]] = {}
-    told: dict[str, list[dict[int, str]]] = {}
+    scalars: dict[str, list[dict[int, float]]] = {}
+    texts: dict[str, list[dict[int, str]]] = {}
     notes = []
     for file in files:
         try:
@@ -45,10 +45,10 @@ def read_events(files: Iterable[Path]) -> tuple[Events, list[str]]:
         if not one.scalars and not one.texts:
             notes.append(f"{file} holds no curves and no samples: the run has not begun, or the file is damaged.")
         for tag, values in one.scalars.items():
-            found.setdefault(tag, []).append(values)
-        for tag, texts in one.texts.items():
-            told.setdefault(tag, []).append(texts)
-    return Events({t: _joined(p) for t, p in found.items()}, {t: _joined(p) for t, p in told.items()}), notes
+            scalars.setdefault(tag, []).append(values)
+        for tag, lines in one.texts.items():
+            texts.setdefault(tag, []).append(lines)
+    return Events({t: _joined(p) for t, p in scalars.items()}, {t: _joined(p) for t, p in texts.items()}), notes
 
 
 def _joined(parts: list[dict[int, Value]]) -> dict[int, Value]:

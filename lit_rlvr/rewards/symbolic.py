@@ -250,6 +250,7 @@ def _sympy(text: str) -> Any:
     config = LatexExtractionConfig(boxed_match_priority=-1)
     try:
         found = parse(f"${text}$", [config], "no_fallback", "first_match", parsing_timeout=None)
+    # It swallows the errors of its own parser; what came through from sympy would count as a crash, and is a text not read.
     except (ValueError, TypeError, AttributeError, NotImplementedError):
         return None
     if len(found) != 1:

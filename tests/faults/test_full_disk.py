@@ -1,7 +1,6 @@
 """A disk that others fill up, a real one: before a run, before its first step, after its first checkpoint, and in an export."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,9 @@ from typing import Any
 
 import pytest
 
-IN_A_NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+from tests.two_processes.launch import launch
+
+IN_A_NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
 """As root of it, one may mount."""
 
 
@@ -21,13 +22,8 @@ def found(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> list[di
         subprocess.run([*IN_A_NAMESPACE, mount], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"no file system of one's own can be mounted here: {error}")
-    done = subprocess.run(
-        [*IN_A_NAMESPACE, f"{mount} && exec {sys.executable} -m tests.faults.on_a_full_disk {disk}"],
-        cwd=repository, env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-        capture_output=True, text=True, check=False, timeout=240,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    line = f"{mount} && exec {sys.executable} -m tests.faults.on_a_full_disk {disk}"
+    return [json.loads(row) for row in launch(repository, line, launcher=IN_A_NAMESPACE).splitlines()]
 
 
 def test_an_export_leaves_nothing_of_itself(found: list[dict[str, Any]]) -> None:

@@ -246,10 +246,8 @@ def test_a_real_run(tmp_path: Path, repository: Path) -> None:
     }
     line = [sys.executable, "-m", "lit_rlvr", "fit", "--config", "configs/tiny.yaml"]
     line += [f"--{key}={value}" for key, value in options.items()]
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-    }  # two threads wait for each other where other tests are at work
+    # Two threads would wait for each other where other tests are at work.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(line, cwd=repository, env=environment, check=True, capture_output=True)
     assert main([str(tmp_path / "run"), "--output", str(tmp_path / "report")]) == 0
     text = (tmp_path / "report" / "report.md").read_text("utf-8")
