@@ -17,6 +17,10 @@ from lit_rlvr.rollout.engine import Sampling
 # holds the sum of a thousand such rows.
 UNITS = 2**53
 
+# Logits turned into probabilities and drawn from at once, and the bytes that this holds of each at its peak, in top-p: sorted
+# logits and their order, mass in float64 and in units, its sum. Together 2 GB.
+DRAW_ELEMENTS, DRAW_BYTES = 1 << 25, 64
+
 
 def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
     """The distribution that is really sampled from: temperature, then top-k, then top-p.
