@@ -48,14 +48,13 @@ class Job:
         return self.deadline - time.monotonic()
 
     def attempt(self, what: Callable[[], object], *keys: str | int) -> bool:
-        """Put what a call returns under the keys, or why it failed: one of many ways may be impossible here."""
+        """Put what a call returns under the keys, or beside what is there why it failed: here one way may be impossible."""
         try:
-            value = what()
+            self.report.put(what(), *keys)
         except Exception as error:
-            value = {"error": f"{type(error).__name__}: {error}"[:600]}
-        failed = isinstance(value, dict) and "error" in value
-        self.report.put(value, *keys)
-        return not failed
+            self.report.put(f"{type(error).__name__}: {error}"[:600], *keys, "error")
+            return False
+        return True
 
 
 def free(device: torch.device) -> None:
