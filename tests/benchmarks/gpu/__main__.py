@@ -24,7 +24,7 @@ from tests.benchmarks.gpu.parts import PARTS, TOTAL_S
 from tests.benchmarks.gpu.report import write_json
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-SMALL_FACTOR = 4
+SMALL_FACTOR = 8
 """How much longer a part may take on CPU, which has as little to do but two cores for it."""
 
 

@@ -25,7 +25,10 @@ from tests.benchmarks.step.works import WORKS, prompt_of
 Spoiling = tuple[Callable[[PreTrainedModel], Tensor], Callable[[Tensor], Tensor]]
 SPOILT: dict[str, Spoiling] = {
     "embedding, each row its neighbour's": (lambda model: model.get_input_embeddings().weight, lambda w: w.roll(1, 0)),
-    "last layer's down projection, negated": (lambda model: model.base_model.layers[-1].mlp.down_proj.weight, torch.neg),
+    "last layer's down projection, negated": (
+        lambda model: model.base_model.layers[-1].mlp.down_proj.weight,
+        torch.neg,
+    ),
 }
 """Which weight, and what becomes of it in the trainer alone: a sync that forgot it. A model of random weights says nearly the
 same of everything, so on it the second is shown and need not trip."""

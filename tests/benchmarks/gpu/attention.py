@@ -9,6 +9,7 @@ import inspect
 import statistics
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,18 +48,18 @@ def run(job: Job) -> Result:
     layer.layer_idx = 0  # type: ignore[assignment]
 
     def masked(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        rows = (x.transpose(0, 1)[None] for x in (query, key, value))
-        return packed_attention(layer, *rows, None, layout=layout)[0][0]
+        query, key, value = (x.transpose(0, 1)[None] for x in (query, key, value))
+        return packed_attention(layer, query, key, value, None, layout=layout)[0][0]
 
     ways: dict[str, tuple[Attention, Any]] = {"masked": (masked, nullcontext)}
     for name, backend in BACKENDS.items():
-        ways[f"masked, {name}"] = masked, lambda backend=backend: sdpa_kernel(backend)
+        ways[f"masked, {name}"] = masked, partial(sdpa_kernel, [backend, SDPBackend.FLASH_ATTENTION])
     ways |= {name: (way, nullcontext) for name, way in variable_length(size.prompt, lengths, device).items()}
     halves = [x.to(dtype) for x in inputs]
     for name, (way, context) in ways.items():
         free(device)
         with context():
-            job.attempt(lambda way=way: measure(way, halves, grad.to(dtype), expected, job), "ways", name)
+            job.attempt(partial(measure, way, halves, grad.to(dtype), expected, job), "ways", name)
     found = job.report.content["ways"]
     ran = {name: way for name, way in found.items() if "error" not in way}
     wrong = [name for name, way in ran.items() if not max(way["relative_error"].values()) <= TOLERANCE[dtype]]
@@ -110,9 +111,7 @@ def variable_length(prompt: int, lengths: tuple[int, ...], device: torch.device)
     causal: dict[str, Any] = {"window_size": (-1, 0)} if "window_size" in known else {"is_causal": True}
     asked = [prompt, *lengths]
     seen = [prompt, *(prompt + length for length in lengths)]
-    ends = [
-        torch.tensor([0, *counts]).cumsum(0, dtype=torch.int32).to(device, torch.int32) for counts in (asked, seen)
-    ]
+    ends = [torch.tensor([0, *counts]).cumsum(0, dtype=torch.int32).to(device, torch.int32) for counts in (asked, seen)]
     # Where the keys of each sequence stand behind a copy of the prompt for every one, then all tokens of their own.
     copies = torch.arange(prompt * (len(lengths) + 1)).split(prompt)
     own = (torch.arange(sum(lengths)) + prompt * (len(lengths) + 1)).split(lengths)

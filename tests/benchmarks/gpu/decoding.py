@@ -6,6 +6,7 @@ graph is no engine: one would need the number of live columns on the device. It 
 
 import statistics
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -40,16 +41,16 @@ def run(job: Job) -> Result:
     prompt = tuple(range(5, 5 + size.prompt))
     for rows in size.decoded:
         free(job.device)
-        job.attempt(lambda rows=rows: rates(job, engine, prompt, rows), "plain", rows)
-        job.attempt(lambda rows=rows: counts(job, engine, prompt, rows), "per token step", rows)
+        job.attempt(partial(rates, job, engine, prompt, rows), "plain", rows)
+        job.attempt(partial(counts, job, engine, prompt, rows), "per token step", rows)
     for rows in size.decoded:
         free(job.device)
-        job.attempt(lambda rows=rows: captured(job, engine, prompt, rows), "graph", rows)
+        job.attempt(partial(captured, job, engine, prompt, rows), "graph", rows)
     for part in COMPILED:
         setattr(engine.decoder, part, torch.compile(getattr(engine.decoder, part), dynamic=True))
     for rows in size.decoded:
         free(job.device)
-        job.attempt(lambda rows=rows: rates(job, engine, prompt, rows), "compiled", rows)
+        job.attempt(partial(rates, job, engine, prompt, rows), "compiled", rows)
     found = job.report.content
     says = "; ".join(_line(found, rows) for rows in size.decoded)
     return Result(all("error" not in found["plain"][str(rows)] for rows in size.decoded), says)

@@ -18,22 +18,18 @@ def run(job: Job) -> Result:
     where = ["--trainer.logger.init_args.save_dir", str(job.scratch)]
     line = [sys.executable, "-m", "lit_rlvr", "fit", "--config", "configs/tiny.yaml", *place, *where, *job.size.effect]
     started = time.perf_counter()
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    log = job.scratch / "log-of-the-run"
+    with log.open("w") as output:
+        process = subprocess.Popen(line, stdout=output, stderr=subprocess.STDOUT)
     rows_file = job.scratch / "tiny" / "version_0" / "evaluations.jsonl"
     seen = 0
-    while running := process.poll() is None:
+    while process.poll() is None:
         seen = take(job, rows_file, seen, time.perf_counter() - started)
-        try:
-            process.wait(0.25)  # the pipe holds more than the some hundred lines that a run writes
-        except subprocess.TimeoutExpired:
-            continue
+        time.sleep(0.25)
     take(job, rows_file, seen, time.perf_counter() - started)
-    assert process.stdout is not None
-    output = process.stdout.read()
-    assert not running
     job.report.put(round(time.perf_counter() - started, 1), "whole_run_s")
     if process.returncode:
-        job.report.put(output[-2500:], "output")
+        job.report.put(log.read_text("utf-8", "replace")[-2500:], "output")
         return Result(False, f"the run ended with exit status {process.returncode}")
     greedy = [row for row in job.report.content.get("evaluations", []) if row["k"] == 1]
     first = next((row for row in greedy if row["accuracy"] > GOAL), None)

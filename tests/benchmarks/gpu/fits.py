@@ -21,10 +21,20 @@ from tests.benchmarks.gpu.job import Job, Result
 
 CONFIG = ["--config", "configs/tiny.yaml"]
 # A tenth of the file's learning rate: the KL of three steps is then far below what a wrong reference gives (about 8).
-SHORT = (
-    "--model.sampling.temperature 0.6 --model.optimizer.init_args.lr 1e-5 --evaluation.plans [] --evaluation.endpoint_plans []"
-).split()
-CURVES = ("train/kl", "train/approx_kl", "train/clip_fraction", "train/loss", "train/grad_norm", "rollout/logprob_diff/mean")
+SHORT = [
+    *("--model.sampling.temperature", "0.6"),
+    *("--model.optimizer.init_args.lr", "1e-5"),
+    *("--evaluation.plans", "[]"),
+    *("--evaluation.endpoint_plans", "[]"),
+]
+CURVES = (
+    "train/kl",
+    "train/approx_kl",
+    "train/clip_fraction",
+    "train/loss",
+    "train/grad_norm",
+    "rollout/logprob_diff/mean",
+)
 LARGEST = {"train/kl": 1e-3, "train/approx_kl": 1e-3, "train/clip_fraction": 0.05, "rollout/logprob_diff/mean": 0.05}
 """What the curves may reach at any step: a right reference, ratios near 1, an engine that has the trainer's weights."""
 

@@ -30,7 +30,7 @@ class Without:
 
 def hide(names: set[str]) -> None:
     """Make packages that have not been imported yet look as if they were not there, in this process."""
-    sys.meta_path[:] = [Without(finder, names) for finder in sys.meta_path]  # type: ignore[misc]
+    sys.meta_path[:] = [Without(finder, names) for finder in sys.meta_path]
 
 
 if __name__ == "__main__":

@@ -46,9 +46,7 @@ def experience_of(rollouts: Rollouts) -> Experience:
     """Rollouts with advantages of 1 and -1, and a reference to hold on to."""
     signs = torch.where(torch.arange(len(rollouts)) % 2 == 0, 1.0, -1.0)
     reference = torch.full((len(rollouts.tokens),), -10.0)
-    return Experience(
-        rollouts, (), signs.clamp(min=0), advantages=rollouts.spread(signs), reference_logprobs=reference
-    )
+    return Experience(rollouts, (), signs.clamp(min=0), advantages=rollouts.spread(signs), reference_logprobs=reference)
 
 
 def parallel_of(device: torch.device) -> Parallel:

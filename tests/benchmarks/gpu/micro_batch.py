@@ -4,6 +4,7 @@ With activations checkpointed, and without as far as memory reaches. The peak is
 """
 
 import statistics
+from functools import partial
 from typing import Any
 
 import torch
@@ -34,7 +35,7 @@ def run(job: Job) -> Result:
     job.report.put(round(matmul_rate("bf16") / 1e12, 3), "matmul_tflop_per_second")
     for checkpointing in (True, False):
         key = "checkpointing" if checkpointing else "keeping activations"
-        job.attempt(lambda checkpointing=checkpointing: measure(job, checkpointing), key)
+        job.attempt(partial(measure, job, checkpointing), key)
         free(job.device)
     found = [job.report.content[key] for key in ("checkpointing", "keeping activations")]
     says = "; ".join(_line(one) for one in found)

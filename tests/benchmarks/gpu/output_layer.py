@@ -1,6 +1,7 @@
 """Part 3: seconds and memory of the output layer (`lit_rlvr/algorithms/logprobs.py`), forward and backward, by chunk size."""
 
 import statistics
+from functools import partial
 from typing import Any
 
 import torch
@@ -46,7 +47,7 @@ def run(job: Job) -> Result:
         }
 
     for power in size.chunks:
-        job.attempt(lambda power=power: measure(2**power), "chunks", f"2^{power}")
+        job.attempt(partial(measure, 2**power), "chunks", f"2^{power}")
     ran = {name: chunk for name, chunk in job.report.content["chunks"].items() if "error" not in chunk}
     best = min(ran, key=lambda name: ran[name]["forward_s"] + ran[name]["backward_s"])
     default = f"2^{CHUNK_LOGITS.bit_length() - 1}"

@@ -6,7 +6,6 @@ memory does not reach for 1,024 responses, fewer are taken, and the report says 
 
 import json
 import math
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -164,9 +163,7 @@ class Record(Callback):
         self._put(module.last_step.metrics, module.last_step.experience.rollouts.lengths)
 
 
-def fit(
-    job: Job, folder: Path, lengths: list[int], allowed_s: float, shape: Shape, spans: Spans, rate: float
-) -> None:
+def fit(job: Job, folder: Path, lengths: list[int], allowed_s: float, shape: Shape, spans: Spans, rate: float) -> None:
     """One RL step of the paper's recipe, activations checkpointed, bfloat16 over float32 weights."""
     size = job.size
     longest = max(lengths)
@@ -208,7 +205,6 @@ def fit(
         RandomReward(),
         sampling=Sampling(n=GROUP, temperature=TEMPERATURE, max_tokens=longest),
         update=UpdateConfig(micro_batch_tokens=size.micro_batch_tokens, aggregation="paper"),
-        optimizer=partial(torch.optim.AdamW, lr=1e-6, weight_decay=0.01, fused=job.device.type == "cuda"),
         # The engine gives a forced token the probability 1, and the policy does not.
         tripwire=TripwireConfig(mean=math.inf),
         gradient_checkpointing=True,
