@@ -62,7 +62,7 @@ def run(job: Job) -> Result:
     if not accelerate:
         job.report.put("accelerate is not installed here, so no run has it", "left out")
     todo = commands(job, accelerate)
-    at_once = max(1, min(len(todo), (os.cpu_count() or 2) // 2))
+    at_once = max(1, min(len(todo), (os.cpu_count() or 2) * 3 // 4))
     job.report.put({"commands": len(todo), "at once": at_once}, "work")
     with ThreadPoolExecutor(at_once) as pool:
         running = {pool.submit(execute, job, command): command.name for command in todo}

@@ -82,7 +82,7 @@ def scores(policy: Policy, rollouts: Rollouts, half: bool) -> Tensor:
     with torch.autocast(device.type, torch.bfloat16, enabled=half):
         return score(
             lambda batch: policy(batch, TEMPERATURE)[0],
-            policy.packs,
+            policy,
             rollouts,
             list(range(len(rollouts))),
             24_000,
