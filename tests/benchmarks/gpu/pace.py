@@ -44,15 +44,16 @@ class Paced:
 
     def __init__(self, decoder: Any, lengths: Sequence[int], allowed_s: float) -> None:
         self._decoder, self._lengths, self._allowed_s = decoder, lengths, allowed_s
-        self._number, self._watches = 0, False
+        self._number, self._rows, self._watches = 0, 0, False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._decoder, name)
 
-    def begin(self, prompts: Sequence[Sequence[int]], counts: Sequence[int], max_tokens: int) -> Tensor:
+    def begin(self, prompts: Sequence[Sequence[int]], counts: Sequence[int], max_tokens: int, *room: int) -> Tensor:
         """See ``Decoder``."""
-        self._number, self._watches = 0, sum(counts) == len(self._lengths) and max_tokens == max(self._lengths)
-        logits: Tensor = self._decoder.begin(prompts, counts, max_tokens)
+        self._number, self._rows = 0, sum(counts)
+        self._watches = max_tokens == max(self._lengths)  # neither a probe nor rows that go on after having made room
+        logits: Tensor = self._decoder.begin(prompts, counts, max_tokens, *room)
         return logits
 
     def step(self, tokens: Tensor) -> Tensor:
@@ -62,7 +63,8 @@ class Paced:
             self._started, _ = synchronised()
         if self._watches and self._number == WATCHED:
             taken = (synchronised()[0] - self._started) / (WATCHED - WARM)
-            needed = projected_s(taken, self._lengths)
+            # Where rows wait for room, as many batches follow as it takes.
+            needed = projected_s(taken, self._lengths) * len(self._lengths) / self._rows
             if needed > self._allowed_s:
                 raise TooSlowError(
                     f"{1e3 * taken:.1f} ms a token step make about {needed:.0f} s, {self._allowed_s:.0f} are left"
