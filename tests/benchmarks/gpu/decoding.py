@@ -59,10 +59,11 @@ def run(job: Job) -> Result:
 def _line(found: dict[str, Any], rows: int) -> str:
     plain, compiled, graph = (found[way][str(rows)] for way in ("plain", "compiled", "graph"))
     step = found["per token step"][str(rows)]
+    sent = f"{step['launches']} launches" if "launches" in step else f"{step.get('operators', '?')} operators"
     return (
-        f"{rows} responses: {plain.get('tokens_per_second', 'failed')} tokens/s, {step.get('launches', step.get('operators'))} "
-        f"launches a step, compiled {compiled.get('tokens_per_second', 'failed')}, a step {graph.get('plain_ms', '?')} ms and "
-        f"as a graph {graph.get('graph_ms', 'impossible')}"
+        f"{rows} responses: {plain.get('tokens_per_second', 'failed')} tokens/s, {sent} a step, compiled "
+        f"{compiled.get('tokens_per_second', 'failed')} tokens/s, a step {graph.get('plain_ms', '?')} ms and as a graph "
+        f"{graph.get('graph_ms', 'impossible')}"
     )
 
 
