@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from lightning import Trainer
+from lightning.pytorch.plugins.precision import Precision
 
 from lit_rlvr.algorithms.algorithm import Algorithm
 from lit_rlvr.algorithms.grpo import GRPO
@@ -24,6 +25,7 @@ def small_run(
     lr: float = 1e-3,
     checkpoint: str | None = None,
     sampling: Sampling = Sampling(n=8, temperature=1.0, max_tokens=16),  # noqa: B008  # frozen
+    precision: Precision | None = None,
     **settings: Any,
 ) -> RLVRModule:
     """The module after its last step.
@@ -37,6 +39,7 @@ def small_run(
         lr: at 1e-3 the weights move enough in each to be told apart from rounding.
         checkpoint: to go on from.
         sampling: how rollouts are drawn.
+        precision: Lightning's plugin; float32 if left out.
         **settings: of ``RLVRModule``.
     """
     module = RLVRModule(
@@ -51,6 +54,7 @@ def small_run(
     trainer = Trainer(
         max_epochs=1, accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
         callbacks=[RLCheckpoint(every_n_rl_steps=1, export=False)], default_root_dir=folder,
+        plugins=[] if precision is None else [precision],
     )  # fmt: skip
     trainer.fit(module, datamodule=OneShotDataModule(rows=2, rl_steps=steps), ckpt_path=checkpoint)
     return module
