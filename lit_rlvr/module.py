@@ -27,7 +27,7 @@ from lit_rlvr.training.clock import Clock, step_seconds
 from lit_rlvr.training.guard import Guard, GuardConfig
 from lit_rlvr.training.interrupt import at_once, together
 from lit_rlvr.training.loss_scaling import UNSCALED, restore_scaler, take_scaler
-from lit_rlvr.training.optimizers import adamw, critic_adamw
+from lit_rlvr.training.optimizers import adamw, critic_adamw, refuse_unshardable
 from lit_rlvr.training.parallel import Parallel
 from lit_rlvr.training.score import Scorers, scored
 from lit_rlvr.training.step_metrics import step_metrics
@@ -242,8 +242,12 @@ class RLVRModule(LightningModule):
 
     def configure_optimizers(self) -> list[Optimizer]:
         """The optimizer over what is trained of the policy, and one over the critic's parameters."""
-        policy = self.optimizer_factory(p for p in self.policy.parameters() if p.requires_grad)
-        return [policy] if self.critic is None else [policy, self.critic_optimizer_factory(self.critic.parameters())]
+        optimizers = [self.optimizer_factory(p for p in self.policy.parameters() if p.requires_grad)]
+        if self.critic is not None:
+            optimizers.append(self.critic_optimizer_factory(self.critic.parameters()))
+        if self.device_mesh is not None:
+            refuse_unshardable(optimizers)
+        return optimizers
 
     def setup(self, stage: str) -> None:
         """Refuse what cannot work, before anything is loaded."""

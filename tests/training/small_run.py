@@ -12,8 +12,11 @@ from lit_rlvr.algorithms.grpo import GRPO
 from lit_rlvr.callbacks.checkpoint import RLCheckpoint
 from lit_rlvr.data.datamodule import OneShotDataModule
 from lit_rlvr.module import RLVRModule
+from lit_rlvr.replay import ReplayModule, _OneBatch
 from lit_rlvr.rewards.rewards import AnswerReward
 from lit_rlvr.rollout.engine import RolloutEngine, Sampling
+from lit_rlvr.rollout.transformers_engine import TransformersEngine
+from lit_rlvr.training.kept_step import KeptStep, read_state
 
 
 def small_run(
@@ -42,13 +45,13 @@ def small_run(
         precision: Lightning's plugin; float32 if left out.
         **settings: of ``RLVRModule``.
     """
+    settings.setdefault("optimizer", lambda parameters: torch.optim.AdamW(parameters, lr=lr))
     module = RLVRModule(
         str(repository / "checkpoints" / "tiny-base"),
         algorithm or GRPO(),
         engine,
         AnswerReward(),
         sampling=sampling,
-        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=lr),
         **settings,
     )
     trainer = Trainer(
@@ -57,4 +60,23 @@ def small_run(
         plugins=[] if precision is None else [precision],
     )  # fmt: skip
     trainer.fit(module, datamodule=OneShotDataModule(rows=2, rl_steps=steps), ckpt_path=checkpoint)
+    return module
+
+
+def replayed(
+    repository: Path, folder: Path, rl_step: int, precision: Precision | None, **settings: Any
+) -> ReplayModule:
+    """The module that has done a saved RL step of a small run again; its arguments are that run's."""
+    settings.setdefault("optimizer", lambda parameters: torch.optim.AdamW(parameters, lr=1e-3))
+    module = ReplayModule(
+        str(repository / "checkpoints" / "tiny-base"), GRPO(), TransformersEngine(), AnswerReward(),
+        sampling=Sampling(n=8, temperature=1.0, max_tokens=16), **settings,
+    )  # fmt: skip
+    saved = folder / "batches" / f"rl_step={rl_step}"
+    module.kept, module.state = KeptStep.read(saved / "rank0.pt"), read_state(saved)
+    trainer = Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+        enable_checkpointing=False, plugins=[] if precision is None else [precision],
+    )  # fmt: skip
+    trainer.fit(module, datamodule=_OneBatch())
     return module

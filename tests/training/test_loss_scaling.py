@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from lightning import Trainer
 from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor
 from torch.amp import GradScaler
@@ -17,16 +16,14 @@ from lit_rlvr.algorithms.ppo import PPO
 from lit_rlvr.experience import Experience
 from lit_rlvr.models.critic import Critic
 from lit_rlvr.models.policy import Policy
-from lit_rlvr.replay import ReplayModule, _OneBatch
-from lit_rlvr.rewards.rewards import AnswerReward
 from lit_rlvr.rewards.verdict import Kind, Verdict
 from lit_rlvr.rollout.engine import Sampling
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
 from lit_rlvr.training.guard import GuardConfig
-from lit_rlvr.training.kept_step import KeptStep, digest, read_state
+from lit_rlvr.training.kept_step import digest
 from lit_rlvr.training.update import Learners, UpdateConfig, UpdateSums, update
 from tests.builders import random_model, rollouts_of
-from tests.training.small_run import small_run
+from tests.training.small_run import replayed, small_run
 from tests.training.test_update import PARALLEL, PROMPT, RESPONSES
 
 NO_CLIP = UpdateConfig(max_grad_norm=1e9)
@@ -183,16 +180,6 @@ def test_a_run_goes_on_from_a_checkpoint_and_a_step_is_done_again(repository: Pa
     assert digest(later.state_dict()) == digest(whole.state_dict())
     scales = [module.last_step.metrics["train/loss_scale"] for module in (whole, later) if module.last_step]
     assert scales == [64.0, 64.0]
-    folder = tmp_path / "batches" / "rl_step=3"
-    again = ReplayModule(
-        str(repository / "checkpoints" / "tiny-base"), GRPO(), TransformersEngine(), AnswerReward(),
-        sampling=Sampling(n=8, temperature=1.0, max_tokens=16), optimizer=lambda p: torch.optim.AdamW(p, lr=1e-3),
-    )  # fmt: skip
-    again.kept, again.state = KeptStep.read(folder / "rank0.pt"), read_state(folder)
-    trainer = Trainer(
-        max_epochs=1, accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
-        enable_checkpointing=False, plugins=[_precision()],
-    )  # fmt: skip
-    trainer.fit(again, datamodule=_OneBatch())
+    again = replayed(repository, tmp_path, 3, _precision())
     assert again.after == again.kept.after
     assert again.scaler.get_scale() == 64.0
