@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from difflib import get_close_matches
+from importlib.util import find_spec
 
 import torch
 from jsonargparse import ArgumentParser
@@ -105,6 +106,9 @@ def explain(message: str, parser: ArgumentParser) -> str:
     )
     if value:
         return _wrong_value(*value.groups())
+    absent = re.search(r'Parser key "([\w.]+)":.*No module named \'(\w+)', text)
+    if absent and find_spec(absent[2]) is None:
+        return f"{absent[1]} names a class of {absent[2]}, which is not installed here: `pip install {absent[2]}`, or name another."
     name = re.search(r'Parser key "([\w.]+)":.*Expected a dot import path string: (\S+)', text)
     if name:
         return _wrong_value(name[1], "a class", name[2])

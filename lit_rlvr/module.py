@@ -27,7 +27,8 @@ from lit_rlvr.seeding import step_seed
 from lit_rlvr.training.clock import Clock, step_seconds
 from lit_rlvr.training.guard import Guard, GuardConfig
 from lit_rlvr.training.interrupt import at_once, together
-from lit_rlvr.training.optimizers import adamw, critic_adamw
+from lit_rlvr.training.loss_scaling import UNSCALED, restore_scaler, take_scaler
+from lit_rlvr.training.optimizers import adamw, critic_adamw, refuse_unshardable
 from lit_rlvr.training.parallel import Parallel
 from lit_rlvr.training.score import Scorers, scored
 from lit_rlvr.training.sharding import load_once, shard
@@ -104,6 +105,7 @@ class RLVRModule(LightningModule):
         self.critic_optimizer_factory = critic_optimizer
         self.tripwire_config = tripwire
         self.guard = Guard(guard)
+        self.scaler = UNSCALED
         self.gradient_checkpointing = gradient_checkpointing
         self.seed = seed
         if sampling.temperature == 0:
@@ -167,7 +169,8 @@ class RLVRModule(LightningModule):
         """Optimizer steps on the experience, under the guard's eyes."""
         schedule = self.lr_schedulers()
         seed = step_seed(self.seed, int(self.rl_step), self.global_rank, "saturated")
-        watched = self.guard.watch(self.trainer, self.parallel, self.saved_parameters, int(self.rl_step), seed)
+        parts = (self.parallel, self.saved_parameters, self.scaler)
+        watched = self.guard.watch(self.trainer, *parts, int(self.rl_step), seed)
         sums = self.optimizer_steps(experience, seed, watched.on_skip)
         self.guard.count(watched, batch, experience, sums, self.algorithm)
         if schedule is not None:
@@ -180,11 +183,11 @@ class RLVRModule(LightningModule):
         return update(self.learners(), self.algorithm, experience, *parts, seed, on_skip, first)
 
     def learners(self) -> Learners:
-        """Policy and critic with their optimizers: Lightning's wrappers, whose step() counts and scales."""
+        """Policy and critic with their optimizers: Lightning's wrappers, whose step() counts."""
         optimizers = self.optimizers()  # the bare one where there is only one
         policy, critic = optimizers if isinstance(optimizers, list) else (optimizers, None)
         warm = int(self.rl_step) >= self.algorithm.critic_warmup
-        return Learners(self.policy, policy, self.critic, critic, policy_learns=warm)  # type: ignore[arg-type]
+        return Learners(self.policy, policy, self.critic, critic, warm, self.scaler)  # type: ignore[arg-type]
 
     def probe(self, batch: PromptBatch, when: str) -> float | None:
         """Stop if the engine does not have the policy's weights; see ``Tripwire.probe``."""
@@ -198,6 +201,8 @@ class RLVRModule(LightningModule):
         if not sums.skipped:
             self.tripwire.hold(metrics, self.sampling, f"In RL step {int(self.rl_step)}")
         metrics["train/skipped_updates"] = float(self.guard.skipped)
+        if self.scaler.is_enabled():
+            metrics["train/loss_scale"] = self.scaler.get_scale()
         rates = [optimizer.param_groups[0]["lr"] for optimizer in self.trainer.optimizers]
         metrics |= dict(zip(("train/lr", "train/critic/lr"), rates, strict=False))  # one of them without a critic
         step = int(self.rl_step)
@@ -214,14 +219,14 @@ class RLVRModule(LightningModule):
         """Load policy, reference and critic; under FSDP2, shard them. Lightning may call it more than once."""
         if self._modules.get("policy") is not None:
             return
+        self.scaler = take_scaler(self.trainer.precision_plugin)
         # Lightning calls this with the GPU as default device; models are built on the CPU and moved there whole.
         with torch.device("cpu"):
             policy = Policy(self._load(self.policy_source), len(self.tokenizer), self.gradient_checkpointing)
             if self.lora is not None:
                 adapter = add_adapter(policy.model, self.lora, self.policy_source, self.seed)
-                self.adapter = self.trainer.strategy.broadcast(
-                    adapter
-                )  # other ranks than the first have not read the base
+                # Under FSDP2 other ranks than the first have not read the base.
+                self.adapter = self.trainer.strategy.broadcast(adapter)
             self.policy = self._sharded(policy)
             # Outside the module tree: a frozen copy has no place in checkpoints, nor in DDP's buckets.
             self.__dict__["reference"] = self._reference() if self.algorithm.needs_reference else None
@@ -250,8 +255,12 @@ class RLVRModule(LightningModule):
 
     def configure_optimizers(self) -> list[Optimizer]:
         """The optimizer over what is trained of the policy, and one over the critic's parameters."""
-        policy = self.optimizer_factory(p for p in self.policy.parameters() if p.requires_grad)
-        return [policy] if self.critic is None else [policy, self.critic_optimizer_factory(self.critic.parameters())]
+        optimizers = [self.optimizer_factory(p for p in self.policy.parameters() if p.requires_grad)]
+        if self.critic is not None:
+            optimizers.append(self.critic_optimizer_factory(self.critic.parameters()))
+        if self.device_mesh is not None:
+            refuse_unshardable(optimizers)
+        return optimizers
 
     def setup(self, stage: str) -> None:
         """Refuse what cannot work, before anything is loaded."""
@@ -287,13 +296,14 @@ class RLVRModule(LightningModule):
         """Put in what is needed to export the policy without this run's configuration."""
         model = self.policy.model
         described = describe_policy(model.config, model.generation_config, self.tokenizer_source, self.adapter)
-        checkpoint[CHECKPOINT_KEY] = {**described, "guard": self.guard.state()}
+        checkpoint[CHECKPOINT_KEY] = {**described, "guard": self.guard.state(), "scaler": self.scaler.state_dict()}
         checkpoint["state_dict"] = saved_state(checkpoint["state_dict"], self.adapter)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another model, or of a longer run; let a finished run be made longer."""
         refuse_other_adapter(checkpoint[CHECKPOINT_KEY].get("adapter"), self.adapter)
         self.guard.restore(checkpoint[CHECKPOINT_KEY].get("guard", {}))
+        restore_scaler(self.scaler, checkpoint[CHECKPOINT_KEY].get("scaler", {}))
         own = saved_state(self.state_dict(), self.adapter)
         state = checkpoint.get("state_dict", own)  # under FSDP2 it has been loaded by now, and taken out
         if set(own) != set(state):

@@ -22,6 +22,7 @@ METRICS: dict[str, str] = {
     "train/mismatch/clipped": "share of tokens whose weight is truncated or masked",
     "train/grad_norm": "gradient norm before clipping, mean over the step's updates",
     "train/skipped_updates": "optimizer steps skipped so far in the run, since something in them was not finite",
+    "train/loss_scale": "scale of the loss under 16-mixed; it halves where a gradient overflows, and the update is computed again",
     "train/lr": "learning rate",
     "train/critic/loss": "the critic's loss per token, half the squared error",
     "train/critic/value": "mean value over tokens: the reward that the critic expects",

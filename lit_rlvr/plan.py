@@ -109,7 +109,7 @@ def estimate_memory(
         tokens=module.sampling.max_tokens,
         prompt=prompt,
         micro_batch_tokens=module.update_config.micro_batch_tokens,
-        half="bf16" in str(trainer.precision),
+        half="16" in str(trainer.precision),
         engine_half=engine_dtype(getattr(module.engine, "dtype", "auto"), trainer.strategy.root_device)
         != torch.float32,
         trained=trained,

@@ -22,6 +22,7 @@ from lit_rlvr.quiet import quieten
 from lit_rlvr.training import strategies
 from lit_rlvr.training.finite import Finding, experience_tensors, find_all
 from lit_rlvr.training.kept_step import KeptStep, digest, made_with, own_metrics, read_state
+from lit_rlvr.training.loss_scaling import restore_scaler
 from lit_rlvr.training.update import UpdateSums
 
 SHOWN = 12
@@ -42,14 +43,14 @@ class ReplayModule(RLVRModule):
 
     Attributes:
         kept: what to do.
-        state: (parameters, optimizer states) to start from.
+        state: (parameters, optimizer states, scaler state) to start from.
         found: what its tensors hold, in the order in which they come about.
         sums: what came of the update.
         after: ``digest`` of the parameters after it.
     """
 
     kept: KeptStep
-    state: tuple[dict[str, Tensor], list[dict[str, Any]]]
+    state: tuple[dict[str, Tensor], list[dict[str, Any]], dict[str, float]]
     found: list[Finding]
     sums: UpdateSums
     after: str
@@ -62,7 +63,7 @@ class ReplayModule(RLVRModule):
 
     def on_train_start(self) -> None:
         """Parameters and moments as they were."""
-        parameters, optimizers = self.state
+        parameters, optimizers, scaler = self.state
         try:
             self.load_state_dict(parameters, strict=self.strict_loading)
             for optimizer, state in zip(self.trainer.optimizers, optimizers, strict=True):
@@ -72,6 +73,7 @@ class ReplayModule(RLVRModule):
             raise UserError(
                 "replay: the saved step has other parameters than this configuration asks for: give its run's with --config."
             ) from error
+        restore_scaler(self.scaler, scaler)
         self.train()
 
     def training_step(self, batch: Any, batch_idx: int) -> None:

@@ -127,11 +127,11 @@ def _seconds(module: RLVRModule, config: PretrainedConfig, rows: int, trainer: T
     budget = min(module.update_config.micro_batch_tokens, max(512, int(affordable / 6)))
     count = max(1, min(len(rollouts), budget // int(rollouts.lengths.max())))
     batch = lay_out(rollouts, list(range(count))).to(device)
-    half = "bf16" in str(trainer.precision)
+    half = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(str(trainer.precision))
     bonus = getattr(module.algorithm, "entropy_coefficient", 0.0)  # without it the entropy has no backward pass
 
     def update() -> None:
-        casts: AbstractContextManager[object] = torch.autocast(device.type, torch.bfloat16) if half else nullcontext()
+        casts: AbstractContextManager[object] = torch.autocast(device.type, half) if half else nullcontext()
         with casts:
             logprobs, entropy = policy(batch, module.sampling.temperature)
             loss = logprobs.sum() - bonus * entropy.sum()

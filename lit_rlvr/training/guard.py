@@ -16,6 +16,7 @@ import torch
 from lightning import Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
+from torch.amp import GradScaler
 
 from lit_rlvr.algorithms.algorithm import Algorithm
 from lit_rlvr.errors import UserError
@@ -101,6 +102,7 @@ class Guard:
         trainer: Trainer,
         parallel: Parallel,
         parameters: Callable[[], Mapping[str, Tensor]],
+        scaler: GradScaler,
         rl_step: int,
         seed: int,
     ) -> "WatchedStep":
@@ -110,10 +112,11 @@ class Guard:
             trainer: of the run.
             parallel: its processes.
             parameters: what of the module a checkpoint would hold, whole on rank 0; collective.
+            scaler: of the loss.
             rl_step: the current one.
             seed: of the update.
         """
-        step = WatchedStep(trainer, parallel, parameters, rl_step, seed)
+        step = WatchedStep(trainer, parallel, parameters, scaler, rl_step, seed)
         every = self.config.save_batches_every_n_rl_steps
         if every and rl_step % every == 0:
             step.keep(0, f"rl_step={rl_step}")
@@ -160,10 +163,11 @@ class WatchedStep:
         trainer: Trainer,
         parallel: Parallel,
         parameters: Callable[[], Mapping[str, Tensor]],
+        scaler: GradScaler,
         rl_step: int,
         seed: int,
     ) -> None:
-        self.trainer, self.parallel, self.parameters = trainer, parallel, parameters
+        self.trainer, self.parallel, self.parameters, self.scaler = trainer, parallel, parameters, scaler
         self.rl_step, self.seed = rl_step, seed
         self.folder: Path | None = None
         self.first = 0
@@ -175,7 +179,7 @@ class WatchedStep:
             self.keep(done, f"rl_step={self.rl_step}-skipped")
 
     def keep(self, done: int, name: str) -> None:
-        """Write parameters and optimizer state, gathered from all ranks, by the first one."""
+        """Write parameters and the states of optimizers and scaler, gathered from all ranks, by the first one."""
         strategy = self.trainer.strategy
         # Where it runs is for the first rank to say: another's logger may count itself a version further.
         own = run_folder(self.trainer) / "batches" / name
@@ -187,8 +191,8 @@ class WatchedStep:
         # FSDP2 would make the moments up, with a step behind them, where there are none yet.
         optimizers = [strategy.optimizer_state(o) if o.state else {} for o in self.trainer.optimizers]
         if self.parallel.rank == 0:
-            folder = self.folder
-            self._try(lambda: write_state(folder, parameters, optimizers))
+            folder, scaler = self.folder, self.scaler.state_dict()
+            self._try(lambda: write_state(folder, parameters, optimizers, scaler))
 
     def write(self, batch: PromptBatch, experience: Experience, sums: UpdateSums, algorithm: Algorithm) -> bool:
         """Write this rank's part, if the step is kept; whether all of it is on disk."""

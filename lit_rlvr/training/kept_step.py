@@ -1,7 +1,7 @@
 """One RL step on disk, whole enough to be done again: `batches/rl_step=N/` in the run's folder.
 
-From: `training/guard.py`. To: `lit-rlvr replay`. ``state.pt`` holds parameters and optimizer state as they were, ``rankR.pt`` the
-experience of each process and what its update came to. Both are plain tensors, numbers and strings, which
+From: `training/guard.py`. To: `lit-rlvr replay`. ``state.pt`` holds parameters and the states of optimizers and loss scaler as
+they were, ``rankR.pt`` the experience of each process and what its update came to. Both are plain tensors, numbers and strings, which
 ``torch.load(weights_only=True)`` takes.
 """
 
@@ -89,22 +89,25 @@ class KeptStep:
         return cls(**{field.name: content[field.name] for field in fields(cls)} | given)
 
 
-def write_state(folder: Path, parameters: Mapping[str, Tensor], optimizers: list[dict[str, Any]]) -> None:
+def write_state(
+    folder: Path, parameters: Mapping[str, Tensor], optimizers: list[dict[str, Any]], scaler: Mapping[str, float]
+) -> None:
     """Write what a step starts from.
 
     Args:
         folder: of the step.
         parameters: as a checkpoint has them.
         optimizers: their state dicts; an empty one where no step has been taken yet.
+        scaler: state dict of the loss scaler; empty where there is none.
     """
-    content = {"format": FORMAT, "parameters": dict(parameters), "optimizers": optimizers}
+    content = {"format": FORMAT, "parameters": dict(parameters), "optimizers": optimizers, "scaler": dict(scaler)}
     write_atomically(folder / STATE, lambda temporary: torch.save(content, temporary))
 
 
-def read_state(folder: Path) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-    """(parameters, optimizer states) of a step; a ``UserError`` where that file is damaged or not there."""
+def read_state(folder: Path) -> tuple[dict[str, Tensor], list[dict[str, Any]], dict[str, float]]:
+    """(parameters, optimizer states, scaler state) of a step; a ``UserError`` where that file is damaged or not there."""
     content = _load(folder / STATE, "parameters")
-    return content["parameters"], content["optimizers"]
+    return content["parameters"], content["optimizers"], content.get("scaler", {})
 
 
 def _load(path: Path, key: str) -> dict[str, Any]:

@@ -125,8 +125,13 @@ def refuse_unsupported(config: Mapping[str, Any]) -> None:
             f"trainer.precision is {precision}: updates of a learning rate like 1e-6 round away in 16-bit weights; "
             "use bf16-mixed, which keeps float32 master weights."
         )
-    if precision == "16-mixed" and (strategy == "fsdp2" or config.get("accelerator") == "cpu"):
-        raise UserError("trainer.precision is 16-mixed, which neither a CPU nor fsdp2 can do; use bf16-mixed.")
+    if precision in {"16-mixed", "16"}:
+        if strategy == "fsdp2":
+            raise UserError(f"trainer.precision is {precision}, which Lightning refuses under fsdp2; use bf16-mixed.")
+        if _on_cpu(config.get("accelerator")):
+            raise UserError(
+                f"trainer.precision is {precision}, in place of which Lightning computes bf16-mixed on a CPU: say bf16-mixed."
+            )
     for key, own in ELSEWHERE.items():
         if config.get(key) not in (None, *own.idle):
             raise UserError(f"trainer.{key} is {config[key]}, which plays no part here; use {own.instead}.")
@@ -138,6 +143,10 @@ def refuse_unsupported(config: Mapping[str, Any]) -> None:
                 f"torchrun started {started} processes, and trainer.devices {devices} times trainer.num_nodes {nodes} is "
                 "another number: set trainer.devices to torchrun's --nproc-per-node and trainer.num_nodes to its --nnodes."
             )
+
+
+def _on_cpu(accelerator: Any) -> bool:
+    return accelerator == "cpu" or (accelerator in {None, "auto"} and not torch.accelerator.is_available())
 
 
 def _is(strategy: Any, kind: type[Strategy]) -> bool:

@@ -4,12 +4,15 @@ From: an `Experience`. To: better weights, and the sums that become this step's 
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.amp import GradScaler
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
@@ -24,6 +27,7 @@ from lit_rlvr.models.policy import Policy
 from lit_rlvr.rollout.engine import Sampling
 from lit_rlvr.training.clock import Clock
 from lit_rlvr.training.finite import finite_experience
+from lit_rlvr.training.loss_scaling import UNSCALED
 from lit_rlvr.training.parallel import Parallel
 
 
@@ -87,6 +91,7 @@ class Learners:
         critic: or None.
         critic_optimizer: over the critic's parameters.
         policy_learns: False while the critic warms up: everything is computed, and the policy stays as it is.
+        scaler: of the loss, in float16; one for both models, whose losses are one sum.
     """
 
     policy: Policy
@@ -94,11 +99,17 @@ class Learners:
     critic: Critic | None = None
     critic_optimizer: Optimizer | None = None
     policy_learns: bool = True
+    scaler: GradScaler = UNSCALED
 
     @property
     def models(self) -> list[nn.Module]:
         """All of them."""
         return [self.policy] if self.critic is None else [self.policy, self.critic]
+
+    @property
+    def optimizers(self) -> list[Optimizer]:
+        """Theirs, in the same order."""
+        return [self.optimizer] if self.critic_optimizer is None else [self.optimizer, self.critic_optimizer]
 
 
 @dataclass(frozen=True)
@@ -151,7 +162,8 @@ def update(
 
     An experience that is not finite on some rank is not trained on by any. Otherwise each mini-batch is judged by itself:
     where a loss, a log-prob or the gradient is not finite on some rank, no rank takes this optimizer step, and parameters and
-    moments stay as they are.
+    moments stay as they are. A gradient that is not finite because of the loss scale alone costs nothing but time: the
+    mini-batch is computed again with half the scale.
 
     Args:
         learners: the policy, and the critic where there is one, with their optimizers.
@@ -182,7 +194,9 @@ def update(
             on_skip(done, {})
         nothing = torch.zeros(len(scored), dtype=torch.bool)
         return UpdateSums({}, 0, scored, nothing, math.nan, clock, None if critic is None else math.nan, len(minis))
-    for done, mini in enumerate(minis, start=first):
+    to_do = deque(enumerate(minis, start=first))
+    while to_do:
+        done, mini = to_do[0]
         size = Size(*parallel.sum([int(rollouts.lengths[mini].sum()), len(mini)]))
         # A rank on which none is kept keeps in step with one that counts 0.
         present = [i for i in mini if kept[i] > 0] or mini[:1]
@@ -199,16 +213,19 @@ def update(
                 micro = Size(len(batch.tokens) if live else 0, batch.responses)
                 weight = micro_batch_weight(config.aggregation, micro, size, sampling.max_tokens, parallel.world_size)
                 clock.lap("time/forward")
-                backward(result.loss * weight)
+                backward(learners.scaler.scale(result.loss * weight))
                 clock.lap("time/backward")
             if live:
                 scored[batch.tokens] = logprobs.detach().float().cpu()
                 finite &= bool(scored[batch.tokens].isfinite().all()) and math.isfinite(result.loss.item())
                 for name, value in result.metrics.items():
                     own[name] = own.get(name, 0.0) + value.item()
-        taken = _step(learners, config.max_grad_norm, parallel, finite, partial(on_skip, done, own))
-        if taken is not None:
-            norms.append(taken)
+        outcome = _step(learners, config.max_grad_norm, parallel, finite, partial(on_skip, done, own))
+        if outcome == "overflow":
+            continue
+        to_do.popleft()
+        if outcome != "skipped":
+            norms.append(outcome)
             trained += int(rollouts.lengths[mini].sum())
             sums = {name: sums.get(name, 0.0) + value for name, value in own.items()}
         clock.lap("time/optimizer")
@@ -229,28 +246,38 @@ def _kept(experience: Experience, algorithm: Algorithm, config: UpdateConfig, se
 
 def _step(
     learners: Learners, max_norm: float, parallel: Parallel, finite: bool, on_skip: Callable[[], None]
-) -> list[float] | None:
-    """An optimizer step of each model; returns the norms of their gradients before clipping, or None for no step."""
-    norms = []
-    for model in learners.models:
+) -> list[float] | Literal["skipped", "overflow"]:
+    """An optimizer step of each model, or none; all ranks come to the same.
+
+    Returns:
+        The norms of the gradients before clipping. Where no step was taken: ``overflow`` if losses and log-probs are finite
+        everywhere and the scale of the loss may fall, which it has, otherwise ``skipped``.
+    """
+    scaler, norms = learners.scaler, []
+    for model, optimizer in zip(learners.models, learners.optimizers, strict=True):
+        scaler.unscale_(optimizer)
         parameters = list(model.parameters())
         norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
         # The same in two calls as in clip_grad_norm_, but a norm that is no number is not spread over all gradients.
         if math.isfinite(number := parallel.full(norm).item()):
             clip_grads_with_norm_(parameters, max_norm, norm)
         norms.append(number)
-    take = parallel.all(finite and all(map(math.isfinite, norms)))
-    if not take:
+    bad_terms, bad_norms = parallel.reduce([float(not finite), float(not all(map(math.isfinite, norms)))], largest=True)
+    take = not (bad_terms or bad_norms)
+    overflow = not (take or bad_terms) and scaler.get_scale() > 1
+    if take or overflow:
+        scaler.update()
+    else:
         on_skip()
-    elif learners.policy_learns:
+        scaler.update(scaler.get_scale())  # what is no number at any scale says nothing of this one
+    if take and learners.policy_learns:
         learners.optimizer.step()
-    learners.optimizer.zero_grad(set_to_none=parallel.drops_gradients)
-    if learners.critic_optimizer is not None:
-        if take:
-            learners.critic_optimizer.step()
-        learners.critic_optimizer.zero_grad(set_to_none=parallel.drops_gradients)
-    torch.clear_autocast_cache()  # it holds bf16 copies of the weights, which have just changed
-    return norms if take else None
+    if take and learners.critic_optimizer is not None:
+        learners.critic_optimizer.step()
+    for optimizer in learners.optimizers:
+        optimizer.zero_grad(set_to_none=parallel.drops_gradients)
+    torch.clear_autocast_cache()  # it holds 16-bit copies of the weights, which have just changed
+    return norms if take else "overflow" if overflow else "skipped"
 
 
 def _token_batch(

@@ -30,6 +30,17 @@ def test_equals_the_plain_formula(temperature: float, chunk: int) -> None:
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_autocast_rounds_the_matrix_product_alone(half: torch.dtype) -> None:
+    hidden, head, targets = _inputs(torch.float32)
+    with torch.autocast("cpu", half):
+        outputs = logprobs_and_entropy(hidden, head, targets, 0.6)
+    logits = (hidden.to(half) @ head.to(half).T).float() / 0.6
+    plain = torch.distributions.Categorical(logits=logits)
+    for ours, theirs in zip(outputs, (plain.log_prob(targets), plain.entropy()), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)  # and float32 both
+
+
 def test_finite_differences() -> None:
     hidden, head, targets = _inputs()
     assert torch.autograd.gradcheck(

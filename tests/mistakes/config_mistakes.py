@@ -66,6 +66,11 @@ TYPES = [
     Mistake("an unknown reward", fit("--model.reward", "Praise"), r"model\.reward is Praise.*AnswerReward"),
     Mistake("an unknown engine", fit("--model.engine", "SGLang"), r"model\.engine is SGLang.*TransformersEngine"),
     Mistake(
+        "an optimizer of a package that is not there",
+        fit("--model.optimizer", "no_such_package.AdamW"),
+        r"model\.optimizer names a class of no_such_package, which is not installed here: `pip install no_such_package`",
+    ),
+    Mistake(
         "an unknown optimizer",
         fit("--model.optimizer", "torch.optim.Adamm"),
         r"model\.optimizer is torch\.optim\.Adamm, and there is nothing",

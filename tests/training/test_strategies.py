@@ -36,6 +36,20 @@ def test_an_instance_is_refused_too() -> None:
         refuse_unsupported({"strategy": FSDPStrategy()})
 
 
+def test_float16_is_for_a_gpu_with_or_without_ddp() -> None:
+    for strategy in ("auto", "ddp"):
+        refuse_unsupported({"strategy": strategy, "accelerator": "gpu", "precision": "16-mixed"})
+
+
+@pytest.mark.parametrize("accelerator", ["cpu", "auto", None])
+def test_float16_on_a_cpu_is_refused_for_what_would_come_in_its_place(
+    accelerator: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    with pytest.raises(UserError, match="Lightning computes bf16-mixed on a CPU"):
+        refuse_unsupported({"accelerator": accelerator, "precision": "16-mixed"})
+
+
 @pytest.mark.parametrize(
     "strategy", ["auto", "ddp", "fsdp2", {"class_path": "lightning.pytorch.strategies.DDPStrategy"}]
 )

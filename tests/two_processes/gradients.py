@@ -12,7 +12,9 @@ from typing import Any
 
 import torch
 from lightning import Trainer
+from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor
+from torch.amp import GradScaler
 
 from lit_rlvr.algorithms.algorithm import Algorithm
 from lit_rlvr.algorithms.grpo import GRPO
@@ -36,6 +38,9 @@ LENGTHS = [[19, 3, 40, 8], [25, 1, 30, 14], [11, 37, 2, 2], [5, 1, 9, 4]]
 REWARDS = [[1.0, 0.0, 0.0, 1.0], [0.0, 0.0, 1.0, 0.0], [1.0, 1.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0]]
 SHARES = {1: [range(4)], 2: [range(3), range(3, 4)]}
 """World size -> the rows of each rank: the second of two has fewer responses, shorter ones, and one prompt to share."""
+
+TOO_LARGE = 2.0**40
+"""A scale of the loss at which float16 overflows."""
 
 AGGREGATIONS = ("token-mean", "sequence-mean")
 ALGORITHMS: dict[str, Algorithm] = {
@@ -85,11 +90,18 @@ class GivenRollouts(RLVRModule):
             norms = [sums.grad_norm] + [sums.critic_grad_norm] * (self.critic is not None)
             self.seen[aggregation] = {"norms": norms, "gradients": [o.seen[-1] for o in self.trainer.optimizers]}
         shared = self.policy.packs
+        self.seen["scale"] = self.scaler.get_scale()
         self.seen["micro-batches"] = len(micro_batches(rollouts, list(range(len(rollouts))), 60, shared))
 
 
-def gradients(strategy: str, algorithm: str, processes: int) -> dict[str, Any]:
-    """Aggregation -> the gradients of policy and critic, and the norms that the update says they have."""
+def gradients(strategy: str, algorithm: str, processes: int, half: bool = False) -> dict[str, Any]:
+    """Aggregation -> the gradients of policy and critic, and the norms that the update says they have.
+
+    Args:
+        strategy, algorithm, processes: of the run.
+        half: in float16, beginning with a scale of the loss that overflows.
+    """
+    plugins = [MixedPrecision("16-mixed", "cpu", scaler=GradScaler("cpu", init_scale=TOO_LARGE))] if half else []
     module = GivenRollouts(
         "random:qwen2", ALGORITHMS[algorithm], TransformersEngine(), AnswerReward(), tokenizer=TINY_BASE,
         sampling=Sampling(n=4, max_tokens=40), optimizer=Spy, critic_optimizer=Spy, reference=TINY_BASE,
@@ -98,6 +110,7 @@ def gradients(strategy: str, algorithm: str, processes: int) -> dict[str, Any]:
     trainer = Trainer(
         max_epochs=1, accelerator="cpu", devices=processes, strategy=strategy, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
+        plugins=plugins,
     )  # fmt: skip
     trainer.fit(module, datamodule=OneShotDataModule(rows=2, rl_steps=1))
     return module.seen
@@ -108,6 +121,7 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     register()
     found = {(s, a): gradients(s, a, processes=2) for s in ("ddp", "fsdp2") for a in ALGORITHMS}
+    found["ddp", "float16"] = gradients("ddp", "ppo", processes=2, half=True)
     torch.save(found, folder / f"rank{torch.distributed.get_rank()}.pt")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.two_processes.gradients import AGGREGATIONS, ALGORITHMS, gradients
+from tests.two_processes.gradients import AGGREGATIONS, ALGORITHMS, TOO_LARGE, gradients
 from tests.two_processes.launch import launch
 
 
@@ -38,3 +38,16 @@ def test_two_processes_have_the_gradient_of_one(of_two: list[dict[tuple[str, str
                     assert rank[aggregation]["norms"][model] == pytest.approx(norm.item(), rel=1e-4)
     token, sequence = (one[aggregation]["gradients"][0] for aggregation in AGGREGATIONS)
     assert (token / token.norm() - sequence / sequence.norm()).norm() > 0.1  # the aggregations do differ here
+
+
+def test_two_processes_overflow_together_in_float16(of_two: list[dict[tuple[str, str], Any]]) -> None:
+    """Policy and critic: the same gradients on both, which are those of float32 but for rounding, by the same scale."""
+    first, second = (found["ddp", "float16"] for found in of_two)
+    assert 1 < first["scale"] == second["scale"] < TOO_LARGE
+    for aggregation in AGGREGATIONS:
+        exact = of_two[0]["ddp", "ppo"][aggregation]
+        for model in range(2):
+            one, other = (rank[aggregation]["gradients"][model] for rank in (first, second))
+            assert torch.equal(one, other)
+            assert (one - exact["gradients"][model]).norm() <= 1e-2 * one.norm()
+            assert first[aggregation]["norms"][model] == pytest.approx(exact["norms"][model], rel=1e-2)
