@@ -42,13 +42,13 @@ class ForcedDecoder:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._decoder, name)
 
-    def begin(self, prompts: Sequence[Sequence[int]], counts: Sequence[int], max_tokens: int) -> Tensor:
+    def begin(self, prompts: Sequence[Sequence[int]], counts: Sequence[int], max_tokens: int, room: int) -> Tensor:
         """The rollouts of a step, in one batch; or the tripwire's few tokens, which never end."""
         assert len(prompts) == 1
         rows, probe = counts[0], torch.full((counts[0],), max_tokens)
         self._wanted = self._lengths if rows == len(self._lengths) else probe
         self._number, self._limit = 1, max_tokens
-        return force(self._decoder.begin(prompts, counts, max_tokens), probe[:1], 1, self._ends, max_tokens)
+        return force(self._decoder.begin(prompts, counts, max_tokens, room), probe[:1], 1, self._ends, max_tokens)
 
     def step(self, tokens: Tensor) -> Tensor:
         """See ``Decoder``."""
