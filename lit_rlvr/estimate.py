@@ -10,6 +10,7 @@ from typing import Literal
 from transformers import PretrainedConfig
 
 from lit_rlvr.algorithms.logprobs import CHUNK_LOGITS
+from lit_rlvr.rollout.cache_room import drawing_bytes, rows_at_once, share_out
 
 PROCESS_BYTES = 0.45e9
 """Held by Python, PyTorch, transformers and lightning on CPU before any model is there (measured). On a GPU none of it counts."""
@@ -228,12 +229,12 @@ def _engine(shape: Shape, run: Run, others: float) -> tuple[float, float, int]:
         room = run.engine_bytes if run.card is None else run.utilization * run.card - weights
         fit = int((room - CUDA_BYTES - prompt) * run.sharing / (run.tokens * token))
         return weights, max(0, room), max(0, min(together, fit))
-    # Logits of one token a response, and the next one's.
-    sampling = 2 * shape.vocabulary * run.engine_width
-    if run.card is not None:  # the engine takes no more responses at once than have room
-        room = (1 - SPARE) * run.card - others - weights - prompt
-        together = max(1, min(together, int(room / (run.tokens * token + sampling))))
-    return weights, prompt + together * (run.tokens * token + sampling), together
+    rows = together
+    if run.card is not None:  # as the engine does it, with what is free when it begins
+        free = (1 - SPARE) * run.card - others - weights
+        rows, tokens = share_out(max(0, int(free)), together, shape.vocabulary, token)
+        together = rows_at_once(tokens, rows, run.tokens, run.prompt)
+    return weights, drawing_bytes(rows, shape.vocabulary) + prompt + together * run.tokens * token, together
 
 
 def micro_batch(shape: Shape, run: Run) -> dict[str, float]:

@@ -48,11 +48,10 @@ def host_memory(shape: Shape, run: Run, processes: int) -> Host:
     models = 4 * (run.trained + run.critic + run.frozen)  # an adapter's base is among the frozen
     # With shards the first process alone loads, one model at a time; otherwise each loads all of its own.
     loading = whole if run.shards > 1 else processes * models
-    asleep = processes * run.engine_width * shape.parameters / run.sharing if run.engine == "vllm" and run.sleep else 0
     # Shards are put together in the first process's memory when a checkpoint is written.
     together = (4 + run.moments) * (run.trained + run.critic) if run.shards > 1 else 0
     base = processes * HOST_PROCESS_BYTES
-    return Host(base + loading, base + asleep + together)
+    return Host(base + loading, base + together)
 
 
 def disk_space(shape: Shape, run: Run, keep: int, export: bool) -> Disk:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from lightning import Trainer
 from lightning.fabric.utilities.distributed import _suggested_max_num_threads
+from lightning.pytorch.strategies import DDPStrategy
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from lit_rlvr.data.datamodule import OneShotDataModule
@@ -45,7 +46,7 @@ class Plan:
         return "\n".join(render_line(label, value, width) for label, value in self.lines)
 
 
-def render_line(label: str, value: str, width: int = 11) -> str:
+def render_line(label: str, value: str, width: int = 10) -> str:
     """Lay out one label and its sentence.
 
     Args:
@@ -172,11 +173,15 @@ def _disk_lines(shape: Shape, run: Run, trainer: Trainer) -> list[tuple[str, str
     lines = []
     for callback in writing:
         disk = disk_space(shape, run, callback.keep, callback.export)
-        exported = f", and {disk.policy / 1e9:,.2f} GB for the policy" if disk.policy else ""
+        exported = f", and {_gb(disk.policy)} for the policy" if disk.policy else ""
         lines.append(
-            ("disk", f"{disk.checkpoint / 1e9:,.2f} GB a checkpoint, up to {disk.checkpoints / 1e9:,.2f} GB for all{exported}")
+            ("disk", f"{_gb(disk.checkpoint)} a checkpoint, up to {_gb(disk.checkpoints)} for all{exported}")
         )
     return lines
+
+
+def _gb(size: float) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:,.1f} MB"
 
 
 def _reference(module: RLVRModule) -> str:
@@ -203,7 +208,7 @@ def _describe(thing: object) -> str:
 def _processes(rows: int, samples: int, trainer: Trainer) -> str:
     """What each process does and holds."""
     strategy = trainer.strategy
-    name = type(strategy).__name__.removesuffix("Strategy")
+    name = "DDP" if isinstance(strategy, DDPStrategy) else type(strategy).__name__.removesuffix("Strategy")
     share = f"{_count(rows, 'row')} = {_count(rows * samples, 'response')} and {_count(threads(trainer), 'thread')}"
     if trainer.world_size > 1:
         sharded = isinstance(strategy, FSDP2Strategy)

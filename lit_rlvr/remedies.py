@@ -1,8 +1,7 @@
 """Which settings make a run fit a card: candidates, and combinations of them, tried by the same estimate."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, product
 from typing import NamedTuple
 
 from lit_rlvr.estimate import Run, Shape, estimate
@@ -25,27 +24,28 @@ class Remedy(NamedTuple):
 
 
 def remedy(shape: Shape, run: Run, card: float, rows: int, paper: bool) -> Remedy | None:
-    """Find the first change that makes a run fit, or the first pair or more of them where one is not enough.
+    """Find the first change, or the first combination of changes, that makes a run fit.
 
-    Those come first that leave the numbers as they are.
+    First come those that leave the numbers as they are, alone and together, then each of the others with as few of them as will do.
 
     Args:
         shape: of the policy.
         run: of one process, too large.
         card: its bytes.
         rows: of this process, which more processes would share.
-        paper: the aggregation is the one whose gradient depends on the micro-batch, which is then left as it is.
+        paper: the aggregation is the one whose gradient depends on the micro-batch.
     """
-    kinds = [kind for kind in _kinds(shape, run, rows, paper) if kind]
-    for count in range(1, len(kinds) + 1):
-        for chosen in combinations(kinds, count):
-            for changes in _products(chosen):
-                changed = run
-                for change in changes:
-                    changed = change.apply(changed)
-                memory = estimate(shape, changed)
-                if memory.over(card) <= 0 and memory.at_once > 0:
-                    return Remedy(" and ".join(change.settings for change in changes), changed)
+    free, costly = _free(run), _costly(shape, run, rows, paper)
+    for few in range(len(costly) + 1):
+        for many in range(len(free) + 1):
+            for kinds in product(combinations(costly, few), combinations(free, many)):
+                for changes in product(*kinds[1], *kinds[0]):
+                    changed = run
+                    for change in changes:
+                        changed = replace(changed, **change.values)  # type: ignore[arg-type]
+                    memory = estimate(shape, changed)
+                    if memory.over(card) <= 0 and memory.at_once > 0:
+                        return Remedy(" and ".join(change.settings for change in changes), changed)
     return None
 
 
@@ -53,41 +53,41 @@ class _Change(NamedTuple):
     settings: str
     values: dict[str, object]
 
-    def apply(self, run: Run) -> Run:
-        return replace(run, **self.values)  # type: ignore[arg-type]
 
-
-def _kinds(shape: Shape, run: Run, rows: int, paper: bool) -> Iterator[list[_Change]]:
-    """For each kind of change its forms, the mildest first; none where it changes nothing."""
+def _free(run: Run) -> list[list[_Change]]:
+    """Kinds of changes that leave the numbers as they are, each with its forms, the mildest first."""
+    kinds = []
     if not run.checkpointing:
-        yield [_Change("model.gradient_checkpointing true", {"checkpointing": True})]
-    vllm = run.engine == "vllm"
-    if vllm and not run.sleep:
-        yield [_Change("model.engine.init_args.sleep true", {"sleep": True})]
-    if vllm:
-        lower = [value for value in UTILIZATIONS if value < run.utilization]
-        yield [_Change(f"model.engine.init_args.gpu_memory_utilization {v:g}", {"utilization": v}) for v in lower]
+        kinds.append([_Change("model.gradient_checkpointing true", {"checkpointing": True})])
+    if run.engine == "vllm":
+        if not run.sleep:
+            kinds.append([_Change("model.engine.init_args.sleep true", {"sleep": True})])
+        key = "model.engine.init_args.gpu_memory_utilization"
+        kinds.append([_Change(f"{key} {v:g}", {"utilization": v}) for v in UTILIZATIONS if v < run.utilization])
+    if run.processes > 1 and run.shards == 1:
+        kinds.append([_Change("trainer.strategy fsdp2", _sharded(run, run.processes))])
+    return kinds
+
+
+def _costly(shape: Shape, run: Run, rows: int, paper: bool) -> list[list[_Change]]:
+    """Kinds that change the numbers or need more machines."""
+    kinds = []
     if run.moments > EIGHT_BIT_MOMENTS and not run.adapter:
-        yield [_Change("--config configs/optimizer/adamw_8bit.yaml", {"moments": EIGHT_BIT_MOMENTS, "step_bytes": 0.0})]
+        values: dict[str, object] = {"moments": EIGHT_BIT_MOMENTS, "step_bytes": 0.0}
+        kinds.append([_Change("--config configs/optimizer/adamw_8bit.yaml", values)])
     if not run.adapter:
-        yield [_Change("--config configs/model/lora.yaml", _adapter(shape, run))]
-    yield [
-        _Change(f"trainer.strategy fsdp2 with trainer.devices {processes}", _sharded(run, processes))
-        for processes in DEVICES
-        if processes > run.shards and processes >= run.processes and rows * run.processes % processes == 0
-    ]
-    if not paper:
-        fewer = [tokens for tokens in MICRO_BATCHES if tokens < run.micro_batch_tokens]
-        yield [_Change(f"model.update.micro_batch_tokens {tokens}", {"micro_batch_tokens": tokens}) for tokens in fewer]
-
-
-def _products(kinds: tuple[list[_Change], ...]) -> Iterator[tuple[_Change, ...]]:
-    if not kinds:
-        yield ()
-        return
-    for rest in _products(kinds[1:]):
-        for first in kinds[0]:
-            yield (first, *rest)
+        kinds.append([_Change("--config configs/model/lora.yaml", _adapter(shape, run))])
+    more = [n for n in DEVICES if n > run.processes and rows * run.processes % n == 0]
+    kinds.append([_Change(f"trainer.strategy fsdp2 with trainer.devices {n}", _sharded(run, n)) for n in more])
+    mean = "model.update.aggregation token-mean with " if paper else ""
+    kinds.append(
+        [
+            _Change(f"{mean}model.update.micro_batch_tokens {tokens}", {"micro_batch_tokens": tokens})
+            for tokens in MICRO_BATCHES
+            if tokens < run.micro_batch_tokens
+        ]
+    )
+    return kinds
 
 
 def _adapter(shape: Shape, run: Run) -> dict[str, object]:

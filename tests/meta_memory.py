@@ -112,7 +112,7 @@ def counted(
         batch: on the device meta.
         half: products in bfloat16.
         checkpointing: recompute each layer's activations.
-        sharded: as FSDP2 lays out a layer: its matrices are gathered in bfloat16, so there is nothing to cast.
+        sharded: as FSDP2 gathers a layer: in bfloat16, so there is nothing to cast.
         critic: run one of the policy's size beside it.
         lora: train adapters alone.
         temperature: of the log-probs.
@@ -125,8 +125,8 @@ def counted(
         models: list[nn.Module] = [Policy(model, config.get_text_config().vocab_size, checkpointing).train()]
         if critic:
             models.append(Critic(_model(config), checkpointing).to("meta").train())
-        for layer in [layer for one in models for layer in one.modules() if isinstance(layer, nn.Linear)]:
-            if sharded and layer is not model.lm_head:
+        if sharded:
+            for layer in (layer for one in models for layer in one.modules() if type(layer).__name__ in one.model._no_split_modules):
                 layer.to(torch.bfloat16)
         return micro_batch_peak(models, batch, temperature)
 
