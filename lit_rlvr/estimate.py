@@ -282,18 +282,20 @@ def _output_layer(shape: Shape, run: Run, tokens: int, kept: float, one: float) 
         return max(0, own - one)
     # A gradient waits for the other embedding's, which comes behind the first layer: where both are one, or are sent together.
     waiting = 4 * shape.embedding if shape.tied or run.shards > 1 else 0
-    sent = 2 * 4 * shape.outside if run.shards > 1 else 0  # at the very end, both gradients and the message they leave in
+    sent = (
+        2 * 4 * shape.outside if run.shards > 1 else 0
+    )  # at the very end, both gradients and the message they leave in
     return max(waiting, own - one, sent - kept - one)
 
 
 def _weights_in_use(shape: Shape, run: Run, models: int) -> dict[str, float]:
     """Bytes of the copies of weights that layers compute with: autocast's casts, or what FSDP2 gathers."""
     if run.shards > 1:
-        # One layer in use, the next on its way, and the message that it comes in; of the one behind, its gradient and,
-        # in float32, the message that it leaves in. Embeddings stay gathered from the first layer to the last.
+        # One layer in use with its gradient, the message that the next one comes in, and, in float32, that which the gradient of
+        # the one before leaves in. Embeddings stay gathered from the first layer to the last.
         width = 2 if run.half else 4
         root = 4 * (shape.outside + (shape.embedding if run.critic else 0))
-        return {"gathered": (3 * width + width + 4) * shape.layer + root}
+        return {"gathered": (3 * width + 4) * shape.layer + root}
     if not run.half:
         return {}
     # Casts of trained weights stay for all micro-batches; those of frozen ones as long as a backward pass needs them.
@@ -312,7 +314,7 @@ def layer_bytes(shape: Shape, run: Run, tokens: int) -> float:
     width = 2 if run.half else 4
     norms = 2 * (1 if run.adapter else 2) * 4 * shape.hidden
     inputs = 5 * 2 * shape.hidden if run.half else 2 * 4 * shape.hidden
-    attention = width * (4 * shape.queries + 2 * shape.keys)
+    attention: float = width * (4 * shape.queries + 2 * shape.keys)
     behind = (run.prompt + run.tokens) / run.tokens  # each sequence's keys stand behind a copy of the prompt's
     mask = 0.0
     if run.half and run.on_cpu:  # blocks of matrix products, which repeat nothing

@@ -56,7 +56,12 @@ def render_line(label: str, value: str, width: int = 10) -> str:
     """
     start = f"  {label:<{width}}  "
     return textwrap.fill(
-        value, COLUMNS, initial_indent=start, subsequent_indent=" " * len(start), break_long_words=False, break_on_hyphens=False
+        value,
+        COLUMNS,
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 
@@ -79,9 +84,7 @@ def _on_meta(config: PretrainedConfig) -> PreTrainedModel:
         return AutoModelForCausalLM.from_config(config)
 
 
-def make_plan(
-    module: RLVRModule, data: OneShotDataModule, trainer: Trainer, memory_gb: float | None = None
-) -> Plan:
+def make_plan(module: RLVRModule, data: OneShotDataModule, trainer: Trainer, memory_gb: float | None = None) -> Plan:
     """Plan a run that is configured but not started.
 
     Args:
@@ -150,7 +153,9 @@ def _card_lines(
         lines = [("", f"the engine has room for {memory.at_once} of {asked} responses at once; others wait")]
     if over <= 0 and memory.at_once:
         return [("card", f"{name}: fits, with {(card.bytes - memory.peak) / 1e9:,.1f} GB left"), *lines]
-    too_much = f"{over / 1e9:,.1f} GB too much ({kept})" if over > 0 else "vLLM's share has no room for a single response"
+    too_much = (
+        f"{over / 1e9:,.1f} GB too much ({kept})" if over > 0 else "vLLM's share has no room for a single response"
+    )
     found = remedy(shape, run, card.bytes, rows, module.update_config.aggregation == "paper")
     if found is None:
         mends = "nothing that was tried makes it fit; take a larger card or a smaller policy"
@@ -174,9 +179,7 @@ def _disk_lines(shape: Shape, run: Run, trainer: Trainer) -> list[tuple[str, str
     for callback in writing:
         disk = disk_space(shape, run, callback.keep, callback.export)
         exported = f", and {_gb(disk.policy)} for the policy" if disk.policy else ""
-        lines.append(
-            ("disk", f"{_gb(disk.checkpoint)} a checkpoint, up to {_gb(disk.checkpoints)} for all{exported}")
-        )
+        lines.append(("disk", f"{_gb(disk.checkpoint)} a checkpoint, up to {_gb(disk.checkpoints)} for all{exported}"))
     return lines
 
 

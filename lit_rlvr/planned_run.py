@@ -186,7 +186,7 @@ def state_bytes(factory: Callable[[Iterable[Tensor]], Optimizer], on_gpu: bool =
         return 2.1, 0
     weight.grad = torch.zeros_like(weight)
     optimizer.step()
-    state = sum(value.nbytes for value in optimizer.state[weight].values() if isinstance(value, Tensor))
+    state = sum(value.nbytes for value in optimizer.state[weight].values() if isinstance(value, Tensor) and value.ndim)
     # On a GPU PyTorch's own take all parameters at once where they are not fused, and a list of all square roots with it.
     listed = on_gpu and kind.__module__.startswith("torch.optim") and not optimizer.defaults.get("fused")
     return state / weight.numel(), 4.0 if listed else 0.0

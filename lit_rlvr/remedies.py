@@ -92,7 +92,9 @@ def _costly(shape: Shape, run: Run, rows: int, paper: bool) -> list[list[_Change
 
 def _adapter(shape: Shape, run: Run) -> dict[str, object]:
     """Adapters on all linear layers; without them the policy is its own reference."""
-    ends = 2 * (shape.hidden + shape.queries) + 2 * (shape.hidden + shape.keys) + 3 * (shape.hidden + shape.intermediate)
+    ends = (
+        2 * (shape.hidden + shape.queries) + 2 * (shape.hidden + shape.keys) + 3 * (shape.hidden + shape.intermediate)
+    )
     return {"adapter": True, "trained": LORA_RANK * ends * shape.layers, "frozen": shape.parameters}
 
 

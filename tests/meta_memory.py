@@ -126,7 +126,12 @@ def counted(
         if critic:
             models.append(Critic(_model(config), checkpointing).to("meta").train())
         if sharded:
-            for layer in (layer for one in models for layer in one.modules() if type(layer).__name__ in one.model._no_split_modules):
+            for layer in (
+                layer
+                for one in models
+                for layer in one.modules()
+                if type(layer).__name__ in one.model._no_split_modules
+            ):
                 layer.to(torch.bfloat16)
         return micro_batch_peak(models, batch, temperature)
 

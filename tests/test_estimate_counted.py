@@ -38,7 +38,13 @@ def qwen(size: str, layers: int = 28, **changes: Any) -> Qwen2Config:
     return Qwen2Config(num_hidden_layers=layers, **(shape | changes))
 
 
-def estimated(config: Qwen2Config, lengths: tuple[int, ...] = LENGTHS, prompt: int = PROMPT, gathered: bool = False, **settings: Any) -> float:
+def estimated(
+    config: Qwen2Config,
+    lengths: tuple[int, ...] = LENGTHS,
+    prompt: int = PROMPT,
+    gathered: bool = False,
+    **settings: Any,
+) -> float:
     """Bytes of the micro-batch by the estimate, on a GPU in 16 bits; without casts where layers are gathered in 16 bits."""
     parameters = count_parameters(config)
     run: dict[str, Any] = {"half": True, "engine_half": True, "trained": parameters, "on_cpu": False} | settings
@@ -73,14 +79,20 @@ def test_adapters_and_a_critic(checkpointing: bool) -> None:
         assert expected == pytest.approx(there, rel=0.1), settings
 
 
-SMALL = {"hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 256, "vocab_size": 512}
+SMALL = {
+    "hidden_size": 64,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 256,
+    "vocab_size": 128,
+}
 
 
 @pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "recomputed"])
 def test_tensors_with_content_and_real_autocast_take_as_much(checkpointing: bool) -> None:
     """The counting and its stand-ins are right: float16, so that CPU's own attention for bfloat16 stays out."""
     config = qwen("1.5B", layers=3, **SMALL)
-    policy = Policy(AutoModelForCausalLM.from_config(config, dtype=torch.float32), 512, checkpointing).train()
+    policy = Policy(AutoModelForCausalLM.from_config(config, dtype=torch.float32), 128, checkpointing).train()
     lengths = (60, 60, 41)
     with torch.autocast("cpu", torch.float16):
         real = micro_batch_peak([policy], meta_memory.micro_batch(20, lengths, "cpu"), 0.6)

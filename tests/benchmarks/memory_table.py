@@ -60,7 +60,9 @@ def plan(policy: Path, files: tuple[str, ...], memory: float, *more: str) -> str
         memory: of the card, in GB.
         *more: arguments that come last.
     """
-    configs = [part for file in ("paper", *files) for part in ("--config", str(REPOSITORY / "configs" / f"{file}.yaml"))]
+    configs = [
+        part for file in ("paper", *files) for part in ("--config", str(REPOSITORY / "configs" / f"{file}.yaml"))
+    ]
     settings = ["--model.policy", str(policy), "--trainer.accelerator", "gpu", "--memory", f"{memory:g}", *more]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
@@ -96,7 +98,9 @@ def main() -> None:
             for title, files in PRESETS.items():
                 for where, strategy in STRATEGIES.items():
                     texts = [plan(policy, (f"model/{FILES[name]}", f"strategy/{strategy}", *files), c) for c in CARDS]
-                    print(f"| {name} | {title} | {where} | " + " | ".join(cell(text) for text in texts) + " |", flush=True)
+                    print(
+                        f"| {name} | {title} | {where} | " + " | ".join(cell(text) for text in texts) + " |", flush=True
+                    )
                     for card, text in zip(CARDS, texts, strict=True):
                         if remedy(text):
                             print(f"  <!-- {card}: {remedy(text)} -->")
