@@ -43,6 +43,8 @@ def remedy(shape: Shape, run: Run, card: float, rows: int, paper: bool) -> Remed
                     changed = run
                     for change in changes:
                         changed = replace(changed, **change.values)  # type: ignore[arg-type]
+                    if changed.shards > 1 and changed.moments == EIGHT_BIT_MOMENTS:
+                        continue  # bitsandbytes takes no shards
                     memory = estimate(shape, changed)
                     if memory.over(card) <= 0 and memory.at_once > 0:
                         return Remedy(" and ".join(change.settings for change in changes), changed)

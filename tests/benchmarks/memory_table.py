@@ -7,6 +7,7 @@ The models' shapes are their published configurations, written to a folder with 
 
 import contextlib
 import io
+import logging
 import re
 import shutil
 import tempfile
@@ -29,14 +30,18 @@ MODELS = {
     ),
 }  # fmt: skip
 """Qwen2.5-Math's."""
-FILES = {"1.5B": "qwen2.5-math-1.5b", "7B": "qwen2.5-math-7b"}
-STRATEGIES = {"1 GPU": "single", "8, ddp": "ddp", "8, fsdp2": "fsdp2"}
-PRESETS = {
-    "nothing more": (),
-    "`memory/24gb.yaml`": ("memory/24gb",),
-    "`memory/40gb.yaml`": ("memory/40gb",),
-    "`model/lora.yaml`": ("model/lora",),
-}
+ROWS = (
+    ("1.5B", "1", ("model/qwen2.5-math-1.5b", "strategy/single")),
+    ("1.5B", "8, ddp", ("model/qwen2.5-math-1.5b", "strategy/ddp")),
+    ("1.5B", "8, fsdp2", ("model/qwen2.5-math-1.5b", "strategy/fsdp2")),
+    ("1.5B", "2, fsdp2", ("model/qwen2.5-math-1.5b", "memory/40gb")),
+    ("1.5B", "1", ("model/qwen2.5-math-1.5b", "memory/24gb")),
+    ("7B", "1", ("model/qwen2.5-math-7b", "strategy/single")),
+    ("7B", "8, ddp", ("model/qwen2.5-math-7b", "strategy/ddp")),
+    ("7B", "8, fsdp2", ("model/qwen2.5-math-7b", "strategy/fsdp2")),
+    ("7B", "1", ("model/qwen2.5-math-7b", "strategy/single", "model/lora")),
+)
+"""Model, GPUs, and the files on top of `paper.yaml`."""
 
 
 def shapes(folder: Path) -> dict[str, Path]:
@@ -89,21 +94,25 @@ def remedy(text: str) -> str:
 
 
 def main() -> None:
-    """Print the tables."""
+    """Print the table, and under it what plan proposes where a card is too small."""
+    logging.disable(logging.INFO)
+    proposals = []
     with tempfile.TemporaryDirectory() as folder:
         policies = shapes(Path(folder))
-        print("| model | on top of the paper's recipe | GPUs | " + " | ".join(f"{card} GB" for card in CARDS) + " |")
+        print(
+            "| model | GPUs | `configs/` on top of `paper.yaml` | " + " | ".join(f"{card} GB" for card in CARDS) + " |"
+        )
         print("|---|---|---|" + "---|" * len(CARDS))
-        for name, policy in policies.items():
-            for title, files in PRESETS.items():
-                for where, strategy in STRATEGIES.items():
-                    texts = [plan(policy, (f"model/{FILES[name]}", f"strategy/{strategy}", *files), c) for c in CARDS]
-                    print(
-                        f"| {name} | {title} | {where} | " + " | ".join(cell(text) for text in texts) + " |", flush=True
-                    )
-                    for card, text in zip(CARDS, texts, strict=True):
-                        if remedy(text):
-                            print(f"  <!-- {card}: {remedy(text)} -->")
+        for name, where, files in ROWS:
+            texts = [plan(policies[name], files, card) for card in CARDS]
+            listed = ", ".join(f"`{file}`" for file in files)
+            print(f"| {name} | {where} | {listed} | " + " | ".join(cell(text) for text in texts) + " |", flush=True)
+            proposals += [
+                f"{name}, {where}, {card} GB: {remedy(text)}"
+                for card, text in zip(CARDS, texts, strict=True)
+                if remedy(text)
+            ]
+    print("", *proposals, sep="\n")
 
 
 if __name__ == "__main__":
