@@ -77,6 +77,7 @@ class VLLMEngine(RolloutEngine):
         self.gpu_memory_utilization, self.enforce_eager, self.sleep = gpu_memory_utilization, enforce_eager, sleep
         self.tensor_parallel_size = tensor_parallel_size
         self._llm: Any = None
+        self._sleeps = self._asleep = False
 
     @property
     def llm(self) -> Any:
