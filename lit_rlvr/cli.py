@@ -37,7 +37,8 @@ from lit_rlvr.files import run_folder
 from lit_rlvr.mistakes import disk_error, explain, user_error
 from lit_rlvr.models.export import read_checkpoint
 from lit_rlvr.module import RLVRModule
-from lit_rlvr.plan import make_plan, threads
+from lit_rlvr.plan import make_plan, render_line, threads
+from lit_rlvr.planned_run import plan_for_a_card_elsewhere
 from lit_rlvr.quiet import quieten
 from lit_rlvr.resume import LAST, choose_checkpoint, enter
 from lit_rlvr.rewards.rewards import AnswerReward
@@ -116,13 +117,23 @@ class RLVRTrainer(Trainer):
                 unwritten.filename = str(run_folder(self))
             raise
 
-    def plan(self, model: LightningModule, datamodule: LightningDataModule | None = None) -> None:
-        """Print what `fit` would do, without doing it."""
+    def plan(
+        self, model: LightningModule, datamodule: LightningDataModule | None = None, memory: float | None = None
+    ) -> None:
+        """Print what `fit` would do, without doing it.
+
+        Args:
+            model: of the run.
+            datamodule: of the run.
+            memory: plan for GPUs of this many GB each, which need not be here: as many as trainer.devices says.
+        """
         assert isinstance(model, RLVRModule)
         assert isinstance(datamodule, OneShotDataModule)
-        print(make_plan(model, datamodule, self).render(), flush=True)
-        rows = datamodule.share(self.world_size)
-        print(f"  speed       {describe_speed(try_speed(model, rows, self, threads(self)), model, rows)}")
+        print(make_plan(model, datamodule, self, memory).render(), flush=True)
+        if memory is None:
+            rows = datamodule.share(self.world_size)
+            speed = try_speed(model, rows, self, threads(self))
+            print(render_line("speed", describe_speed(speed, model, rows)))
 
     def doctor(
         self,
@@ -197,6 +208,8 @@ class RLVRCLI(LightningCLI):
             self.trainer_defaults["callbacks"] = [RunSummary()]
         refuse_nulls(self._parser(self.subcommand), config)
         strategies.refuse_unsupported(_plain(config.trainer))
+        if self.subcommand == "plan" and config.memory is not None:
+            plan_for_a_card_elsewhere(config.memory, config.trainer)
         if str(config.trainer.devices).isdigit() and int(config.trainer.devices) and config.data.rows > 0:
             share(
                 config.data.rows, int(config.trainer.devices) * config.trainer.num_nodes

@@ -1,33 +1,68 @@
 """The plan of a run, worked out before any weight is loaded: what will be computed, where, and in how much memory."""
 
 import os
+import textwrap
 from dataclasses import dataclass
 
 import torch
 from lightning import Trainer
 from lightning.fabric.utilities.distributed import _suggested_max_num_threads
+from lightning.pytorch.strategies import DDPStrategy
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from lit_rlvr.data.datamodule import OneShotDataModule
-from lit_rlvr.estimate import Memory, Run, Shape, estimate
+from lit_rlvr.estimate import SPARE, Memory, Run, Shape, estimate
+from lit_rlvr.host_memory import disk_space, host_memory
 from lit_rlvr.models.lora import LoRAConfig, add_adapter
 from lit_rlvr.module import RLVRModule
-from lit_rlvr.rollout.engine import engine_dtype
-from lit_rlvr.rollout.transformers_engine import TransformersEngine
+from lit_rlvr.planned_run import Card, card_of, planned_run
+from lit_rlvr.remedies import remedy
 from lit_rlvr.training.strategies import FSDP2Strategy
+
+COLUMNS = 80
+"""Of a line that is printed; a label and a sentence that goes on below itself."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What `lit-rlvr plan` prints: pairs of a label and a sentence, and the estimated bytes behind one of them."""
+    """What `lit-rlvr plan` prints: pairs of a label and a sentence, and the estimated bytes behind some of them.
+
+    Attributes:
+        lines: the pairs.
+        memory: of one process.
+    """
 
     lines: tuple[tuple[str, str], ...]
-    memory_bytes: float
+    memory: Memory
+
+    @property
+    def memory_bytes(self) -> float:
+        """Bytes of one process at its peak."""
+        return self.memory.peak
 
     def render(self) -> str:
-        """The plan as text, labels aligned."""
+        """Lay the plan out as text, labels aligned, no line longer than ``COLUMNS``."""
         width = max(len(label) for label, _ in self.lines)
-        return "\n".join(f"  {label:<{width}}  {value}" for label, value in self.lines)
+        return "\n".join(render_line(label, value, width) for label, value in self.lines)
+
+
+def render_line(label: str, value: str, width: int = 10) -> str:
+    """Lay out one label and its sentence.
+
+    Args:
+        label: of the line.
+        value: the sentence.
+        width: of all labels.
+    """
+    start = f"  {label:<{width}}  "
+    return textwrap.fill(
+        value,
+        COLUMNS,
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def count_parameters(config: PretrainedConfig) -> int:
@@ -49,14 +84,23 @@ def _on_meta(config: PretrainedConfig) -> PreTrainedModel:
         return AutoModelForCausalLM.from_config(config)
 
 
-def make_plan(module: RLVRModule, data: OneShotDataModule, trainer: Trainer) -> Plan:
-    """The plan of a run that is configured but not started."""
+def make_plan(module: RLVRModule, data: OneShotDataModule, trainer: Trainer, memory_gb: float | None = None) -> Plan:
+    """Plan a run that is configured but not started.
+
+    Args:
+        module: of the run.
+        data: of the run.
+        trainer: of the run.
+        memory_gb: of the GPUs that it is planned for, or None for what is here.
+    """
     config = module.model_config.get_text_config()
     parameters, trained = count_parameters(module.model_config), count_trained(module.model_config, module.lora)
     sampling, update = module.sampling, module.update_config
     share = data.share(trainer.world_size)
     responses = data.rows * sampling.n
-    memory = estimate_memory(module, parameters, trained, share, data.max_prompt_tokens, trainer)
+    card, shape = card_of(trainer, memory_gb), Shape.of(config, parameters)
+    run = planned_run(module, parameters, trained, share, data.max_prompt_tokens, trainer, card)
+    memory = estimate(shape, run)
     epochs = f" ({update.epochs} epochs of {update.updates_per_rollout})" if update.epochs > 1 else ""
     critic = [("critic", f"a value head on {module.critic_source}")] if module.algorithm.needs_critic else []
     lines = [
@@ -82,45 +126,65 @@ def make_plan(module: RLVRModule, data: OneShotDataModule, trainer: Trainer) -> 
         ("length", f"{data.rl_steps:,} RL steps = {data.rl_steps * update.optimizer_steps:,} optimizer steps"),
         *[("evaluation", line) for line in _evaluation_lines(trainer)],
         ("processes", _processes(share, sampling.n, trainer)),
-        (
-            "memory",
-            f"about {memory.peak / 1e9:,.2f} GB per process at the peak ({_largest(memory)})",
-        ),
+        ("memory", _peak(memory)),
+        *([] if card is None else _card_lines(shape, run, card, share, module, memory)),
+        *([] if card is None else [("host", _host(shape, run, trainer))]),
+        *_disk_lines(shape, run, trainer),
     ]
-    return Plan(tuple(lines), memory.peak)
+    return Plan(tuple(lines), memory)
 
 
-def _largest(memory: Memory) -> str:
-    """Its parts in GB, largest first, without those that do not show."""
-    parts = sorted(memory.parts().items(), key=lambda part: -part[1])
-    return ", ".join(f"{name} {size / 1e9:.2f}" for name, size in parts if size >= 0.01e9) or "next to nothing"
+def _peak(memory: Memory) -> str:
+    """The fullest moment, and its parts in GB, largest first, without those that do not show."""
+    parts = sorted(memory.parts.items(), key=lambda part: -part[1])
+    listed = ", ".join(f"{name} {size / 1e9:.2f}" for name, size in parts if size >= 0.01e9) or "next to nothing"
+    return f"about {memory.peak / 1e9:,.2f} GB per process at the peak, which is the {memory.fullest} ({listed})"
 
 
-def estimate_memory(
-    module: RLVRModule, parameters: int, trained: int, rows: int, prompt: int, trainer: Trainer
-) -> Memory:
-    """What one process needs, from the shapes alone."""
-    whole = 0 if module.lora is None else parameters  # the base under an adapter
-    if module.algorithm.needs_reference and module.reference_source is not None:
-        whole += parameters
-    on_cpu = trainer.strategy.root_device.type == "cpu"
-    run = Run(
-        responses=rows * module.sampling.n,
-        tokens=module.sampling.max_tokens,
-        prompt=prompt,
-        micro_batch_tokens=module.update_config.micro_batch_tokens,
-        half="16" in str(trainer.precision),
-        engine_half=engine_dtype(getattr(module.engine, "dtype", "auto"), trainer.strategy.root_device)
-        != torch.float32,
-        trained=trained,
-        frozen=whole,
-        critic=parameters if module.algorithm.needs_critic else 0,  # a body of the policy's size, as a rule
-        shards=trainer.world_size if isinstance(trainer.strategy, FSDP2Strategy) else 1,
-        checkpointing=module.gradient_checkpointing,
-        engine_here=isinstance(module.engine, TransformersEngine),
-        on_cpu=on_cpu,
+def _card_lines(
+    shape: Shape, run: Run, card: Card, rows: int, module: RLVRModule, memory: Memory
+) -> list[tuple[str, str]]:
+    """Whether it fits, and if not, what makes it fit."""
+    asked, kept = min(run.responses, run.max_batch), f"{SPARE:.0%} of it is kept free"
+    over = memory.over(card.bytes)
+    name = card.name if "GB" in card.name else f"{card.name}, {card.bytes / 1e9:.1f} GB"
+    lines = []
+    if memory.at_once < asked and over <= 0 and memory.at_once:
+        lines = [("", f"the engine has room for {memory.at_once} of {asked} responses at once; others wait")]
+    if over <= 0 and memory.at_once:
+        return [("card", f"{name}: fits, with {(card.bytes - memory.peak) / 1e9:,.1f} GB left"), *lines]
+    too_much = (
+        f"{over / 1e9:,.1f} GB too much ({kept})" if over > 0 else "vLLM's share has no room for a single response"
     )
-    return estimate(Shape.of(module.model_config.get_text_config(), parameters), run)
+    found = remedy(shape, run, card.bytes, rows, module.update_config.aggregation == "paper")
+    if found is None:
+        mends = "nothing that was tried makes it fit; take a larger card or a smaller policy"
+    else:
+        mends = f"{found.settings}: then about {estimate(shape, found.run).peak / 1e9:,.1f} GB"
+    return [("card", f"{name}: DOES NOT FIT, {too_much}"), ("to mend it", mends)]
+
+
+def _host(shape: Shape, run: Run, trainer: Trainer) -> str:
+    host = host_memory(shape, run, trainer.num_devices)
+    return (
+        f"about {host.loading / 1e9:,.0f} GB of the machine's memory while models are loaded, "
+        f"{host.running / 1e9:,.0f} GB afterwards"
+    )
+
+
+def _disk_lines(shape: Shape, run: Run, trainer: Trainer) -> list[tuple[str, str]]:
+    """Room for checkpoints, where there is a callback that writes them."""
+    writing = [c for c in trainer.callbacks if hasattr(c, "keep") and hasattr(c, "export")]  # type: ignore[attr-defined]
+    lines = []
+    for callback in writing:
+        disk = disk_space(shape, run, callback.keep, callback.export)
+        exported = f", and {_gb(disk.policy)} for the policy" if disk.policy else ""
+        lines.append(("disk", f"{_gb(disk.checkpoint)} a checkpoint, up to {_gb(disk.checkpoints)} for all{exported}"))
+    return lines
+
+
+def _gb(size: float) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:,.1f} MB"
 
 
 def _reference(module: RLVRModule) -> str:
@@ -147,7 +211,7 @@ def _describe(thing: object) -> str:
 def _processes(rows: int, samples: int, trainer: Trainer) -> str:
     """What each process does and holds."""
     strategy = trainer.strategy
-    name = type(strategy).__name__.removesuffix("Strategy")
+    name = "DDP" if isinstance(strategy, DDPStrategy) else type(strategy).__name__.removesuffix("Strategy")
     share = f"{_count(rows, 'row')} = {_count(rows * samples, 'response')} and {_count(threads(trainer), 'thread')}"
     if trainer.world_size > 1:
         sharded = isinstance(strategy, FSDP2Strategy)

@@ -65,6 +65,20 @@ def here(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     return call
 
 
+def test_a_plan_for_cards_that_are_not_here(here: Here) -> None:
+    more = ["--trainer.accelerator", "gpu", "--trainer.devices", "8", "--trainer.strategy", "fsdp2", "--memory", "80"]
+    result = here(command=["plan", "--config", "configs/tiny.yaml", *more])
+    assert result.returncode == 0, result.stderr
+    said = " ".join(result.stdout.split())
+    assert "processes 8 (FSDP2), 1 row = 8 responses" in said
+    assert "card a card of 80 GB (--memory): fits" in said
+    assert "speed" not in said  # that of this machine says nothing of another's
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    wrong = here(command=["plan", "--config", "configs/tiny.yaml", "--memory", "-1"])
+    assert wrong.returncode == 2
+    assert wrong.stderr.endswith("--memory is -1; give the size of a GPU's memory in GB, such as 80.\n")
+
+
 @pytest.fixture(scope="module")
 def finished(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A small run: its folder, and what it printed."""

@@ -1,43 +1,118 @@
-"""The README's table of memory per process, from the function behind `lit-rlvr plan`.
+"""What `lit-rlvr plan` says of the paper presets on cards of several sizes, as tables in Markdown; nothing is run on a GPU.
 
     python -m tests.benchmarks.memory_table
 
-The paper's recipe on 8 GPUs: 128 responses per process, prompts of up to 1,024 tokens, micro-batches of 24,000 tokens, a
-reference, bfloat16 over float32 weights, rollouts by the transformers engine in bfloat16.
+The models' shapes are their published configurations, written to a folder with the tiny policy's tokenizer: plan needs no weights.
 """
 
-from dataclasses import replace
-from typing import Any
+import contextlib
+import io
+import logging
+import re
+import shutil
+import tempfile
+from pathlib import Path
 
-from lit_rlvr.estimate import Run, Shape, estimate
+from transformers import Qwen2Config
 
-PROCESSES = 8
-SHAPES = {  # of Qwen2.5, by their published configurations
-    "1.5B": Shape(1_543_714_304, 28, 1536, 1536, 256, 8960, 151_936),
-    "3B": Shape(3_085_938_688, 36, 2048, 2048, 256, 11_008, 151_936),
-    "7B": Shape(7_615_616_512, 28, 3584, 3584, 512, 18_944, 152_064),
-}
-LENGTHS = (1024, 3072, 8192)
-WAYS: dict[str, dict[str, Any]] = {
-    "ddp": {},
-    "fsdp2": {"shards": PROCESSES},
-    "ddp, recomputing": {"checkpointing": True},
-    "fsdp2, recomputing": {"shards": PROCESSES, "checkpointing": True},
-}
+from lit_rlvr.cli import run
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CARDS = (80, 40, 24)
+MODELS = {
+    "1.5B": Qwen2Config(
+        hidden_size=1536, num_hidden_layers=28, num_attention_heads=12, num_key_value_heads=2, intermediate_size=8960,
+        vocab_size=151_936, tie_word_embeddings=True, max_position_embeddings=4096,
+    ),
+    "7B": Qwen2Config(
+        hidden_size=3584, num_hidden_layers=28, num_attention_heads=28, num_key_value_heads=4, intermediate_size=18_944,
+        vocab_size=152_064, tie_word_embeddings=False, max_position_embeddings=4096,
+    ),
+}  # fmt: skip
+"""Qwen2.5-Math's."""
+ROWS = (
+    ("1.5B", "1", ("model/qwen2.5-math-1.5b", "strategy/single")),
+    ("1.5B", "8, ddp", ("model/qwen2.5-math-1.5b", "strategy/ddp")),
+    ("1.5B", "8, fsdp2", ("model/qwen2.5-math-1.5b", "strategy/fsdp2")),
+    ("1.5B", "2, fsdp2", ("model/qwen2.5-math-1.5b", "memory/40gb")),
+    ("1.5B", "1", ("model/qwen2.5-math-1.5b", "memory/24gb")),
+    ("7B", "1", ("model/qwen2.5-math-7b", "strategy/single")),
+    ("7B", "8, ddp", ("model/qwen2.5-math-7b", "strategy/ddp")),
+    ("7B", "8, fsdp2", ("model/qwen2.5-math-7b", "strategy/fsdp2")),
+    ("7B", "1", ("model/qwen2.5-math-7b", "strategy/single", "model/lora")),
+)
+"""Model, GPUs, and the files on top of `paper.yaml`."""
+
+
+def shapes(folder: Path) -> dict[str, Path]:
+    """Write a policy's folder for each model, without weights: name -> folder."""
+    made = {}
+    for name, config in MODELS.items():
+        made[name] = folder / name
+        shutil.copytree(REPOSITORY / "checkpoints" / "tiny-base", made[name])
+        for weights in made[name].glob("*.safetensors"):
+            weights.unlink()
+        config.save_pretrained(made[name])
+    return made
+
+
+def plan(policy: Path, files: tuple[str, ...], memory: float, *more: str) -> str:
+    """What `lit-rlvr plan` prints, in one line.
+
+    Args:
+        policy: its folder.
+        files: of `configs/`, without their ending, after the paper's.
+        memory: of the card, in GB.
+        *more: arguments that come last.
+    """
+    configs = [
+        part for file in ("paper", *files) for part in ("--config", str(REPOSITORY / "configs" / f"{file}.yaml"))
+    ]
+    settings = ["--model.policy", str(policy), "--trainer.accelerator", "gpu", "--memory", f"{memory:g}", *more]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
+        run(["plan", *configs, *settings])
+    return " ".join(printed.getvalue().split())
+
+
+def peak(text: str) -> float:
+    """GB per process that a plan gives."""
+    found = re.search(r"memory about ([\d.,]+) GB", text)
+    assert found is not None
+    return float(found.group(1).replace(",", ""))
+
+
+def cell(text: str) -> str:
+    """A plan's memory, and whether it fits."""
+    return f"{peak(text):.0f}" if ": fits" in text else f"**{peak(text):.0f}**"
+
+
+def remedy(text: str) -> str:
+    """What a plan says would make it fit, or nothing."""
+    found = re.search(r"to mend it (.*?)(?: host | disk |$)", text)
+    return "" if found is None else found.group(1)
 
 
 def main() -> None:
-    """Print the table in Markdown."""
-    print("| parameters | response limit | " + " | ".join(WAYS) + " |")
-    print("|---|---|" + "---|" * len(WAYS))
-    for name, shape in SHAPES.items():
-        for tokens in LENGTHS:
-            run = Run(
-                128, tokens, 1024, 24_000, half=True, engine_half=True,
-                trained=shape.parameters, frozen=shape.parameters, on_cpu=False,
-            )  # fmt: skip
-            peaks = [estimate(shape, replace(run, **settings)).peak / 1e9 for settings in WAYS.values()]
-            print(f"| {name} | {tokens:,} | " + " | ".join(f"{peak:,.0f}" for peak in peaks) + " |")
+    """Print the table, and under it what plan proposes where a card is too small."""
+    logging.disable(logging.INFO)
+    proposals = []
+    with tempfile.TemporaryDirectory() as folder:
+        policies = shapes(Path(folder))
+        print(
+            "| model | GPUs | `configs/` on top of `paper.yaml` | " + " | ".join(f"{card} GB" for card in CARDS) + " |"
+        )
+        print("|---|---|---|" + "---|" * len(CARDS))
+        for name, where, files in ROWS:
+            texts = [plan(policies[name], files, card) for card in CARDS]
+            listed = ", ".join(f"`{file}`" for file in files)
+            print(f"| {name} | {where} | {listed} | " + " | ".join(cell(text) for text in texts) + " |", flush=True)
+            proposals += [
+                f"{name}, {where}, {card} GB: {remedy(text)}"
+                for card, text in zip(CARDS, texts, strict=True)
+                if remedy(text)
+            ]
+    print("", *proposals, sep="\n")
 
 
 if __name__ == "__main__":
