@@ -65,9 +65,9 @@ TYPES = [
     Mistake("an unknown algorithm", fit("--model.algorithm", "PPQ"), r"GRPO, PPO, ReinforcePlusPlus"),
     Mistake("an unknown reward", fit("--model.reward", "Praise"), r"model\.reward is Praise.*AnswerReward"),
     Mistake("an unknown engine", fit("--model.engine", "SGLang"), r"model\.engine is SGLang.*TransformersEngine"),
-    Mistake(
+    _yaml(
         "an optimizer of a package that is not there",
-        fit("--model.optimizer", "no_such_package.AdamW"),
+        "model:\n  optimizer:\n    class_path: no_such_package.AdamW\n    init_args:\n      lr: 1.0e-6\n",
         r"model\.optimizer names a class of no_such_package, which is not installed here: `pip install no_such_package`",
     ),
     Mistake(
