@@ -227,5 +227,7 @@ class VLLMEngine(RolloutEngine):
 
     def _wake(self) -> None:
         if self._asleep:
+            if self._device.type == "cuda":
+                torch.cuda.empty_cache()  # what torch keeps of the update's memory is not free to vLLM
             self.llm.wake_up()
             self._asleep = False

@@ -9,9 +9,10 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from lit_rlvr.algorithms.grpo import GRPO
-from lit_rlvr.estimate import Memory, Run, Shape, estimate
+from lit_rlvr.estimate import Run, Shape, estimate
 from lit_rlvr.experience import Experience, Rollouts
 from lit_rlvr.models.policy import Policy
+from lit_rlvr.planned_run import state_bytes
 from lit_rlvr.rollout.engine import Sampling
 from lit_rlvr.training.optimizers import adamw
 from lit_rlvr.training.parallel import Parallel
@@ -92,8 +93,10 @@ def scores(policy: Policy, rollouts: Rollouts, half: bool) -> Tensor:
 
 def estimated(
     config: PretrainedConfig, parameters: int, prompt: int, responses: int, length: int, checkpointing: bool
-) -> Memory:
-    """What `lit-rlvr plan` says of a trained policy alone and one micro-batch of all the responses."""
+) -> float:
+    """Bytes of tensors at the peak, as `lit-rlvr plan` counts them of a trained policy alone and one micro-batch of all responses."""
+    on_gpu = torch.cuda.is_available()
+    moments, step = state_bytes(adamw, on_gpu)
     run = Run(
         responses=responses,
         tokens=length,
@@ -102,8 +105,11 @@ def estimated(
         half=True,
         engine_half=True,
         trained=parameters,
+        moments=moments,
+        step_bytes=step,
         checkpointing=checkpointing,
-        engine_here=False,
-        on_cpu=False,
+        engine="elsewhere",
+        on_cpu=not on_gpu,
     )
-    return estimate(Shape.of(config, parameters), run)
+    memory = estimate(Shape.of(config, parameters), run)
+    return memory.peak - memory.parts["process"]

@@ -77,7 +77,7 @@ def measure(job: Job, checkpointing: bool) -> dict[str, Any]:
     learning = seconds["forward"] + seconds["backward"]
     rate = job.report.content["matmul_tflop_per_second"] * 1e12
     nt = (shape.body + shape.head) * tokens
-    estimate = estimated(size.config, parameters, size.prompt, sequences, size.length, checkpointing).peak / 1e9
+    estimate = estimated(size.config, parameters, size.prompt, sequences, size.length, checkpointing) / 1e9
     return {
         "checkpointing": checkpointing,
         "sequences": sequences,
@@ -105,6 +105,6 @@ def fitting(job: Job, parameters: int, checkpointing: bool) -> int:
     room = FILLED * torch.cuda.get_device_properties(job.device).total_memory
 
     def need(sequences: int) -> float:
-        return estimated(size.config, parameters, size.prompt, sequences, size.length, checkpointing).peak
+        return estimated(size.config, parameters, size.prompt, sequences, size.length, checkpointing)
 
     return next((n for n in range(size.sequences, 1, -1) if need(n) <= room), 1)
