@@ -1,0 +1,49 @@
+"""Run command lines of lit-rlvr one after the other in a process (or two) that has the accelerator, and note down what they did.
+
+python -m tests.accelerator.child FILE          # JSON: a list of {"arguments": […], "result": "a file to write"}
+
+Each result is a JSON object: what the line printed, its exit status, the traceback where it died, and what it asked of the device.
+"""
+
+import contextlib
+import io
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from lit_rlvr.cli import run
+from tests.accelerator.counts import counted
+from tests.accelerator.lightning_accelerator import install
+
+
+def attempt(arguments: list[str]) -> dict[str, Any]:
+    """Run one line to its end, whatever that is."""
+    said, status, died = io.StringIO(), 0, None
+    with counted() as counts, contextlib.redirect_stdout(said):
+        try:
+            run(arguments)
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        except BaseException:
+            status, died = 1, traceback.format_exc()
+    return {"said": said.getvalue(), "status": status, "died": died, **counts.summary()}
+
+
+def main(lines: list[dict[str, Any]]) -> None:
+    """Run them; the first process writes the results, and a line that dies ends the others of a pair as well."""
+    for line in lines:
+        result = attempt(line["arguments"])
+        if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+            Path(line["result"]).write_text(json.dumps(result))
+        if result["died"] is not None:
+            print(result["died"], file=sys.stderr)
+            if "LOCAL_RANK" in os.environ:  # the other would wait for it in the next line
+                sys.exit(1)
+
+
+if __name__ == "__main__":
+    install()
+    main(json.loads(Path(sys.argv[1]).read_text()))
