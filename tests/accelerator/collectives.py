@@ -24,6 +24,8 @@ def register(kind: type[Tensor]) -> None:
     global _kind
     _kind = kind
     dist.Backend.register_backend(BACKEND, _gloo, devices=[KIND])
+    # A group that is made with gloo, as Lightning's barrier without a time limit is, serves CPU and GPUs.
+    dist.Backend.backend_capability["gloo"].append(KIND)
 
 
 _kind: type[Tensor] = Tensor
@@ -43,15 +45,47 @@ def call(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     name = op.overloadpacket.__name__
     if name not in _CALLS:
         raise NotImplementedError(f"{name}: add it to tests/accelerator/collectives.py")
-    named = dict(zip((argument.name for argument in op._schema.arguments), args, strict=False)) | kwargs
+    named = _by_name(op, args, kwargs)
     group = c10d.ProcessGroup.unbox(named["process_group"])
     backend = group._get_backend(torch.device(KIND))
     done, outputs = _CALLS[name](backend, named)
     done.wait()
+    if "reduce_op" in named and _op(named) == dist.ReduceOp.AVG:
+        for output in outputs if isinstance(outputs, list) else [outputs]:
+            _behind(output).div_(group.size())
     future: torch.futures.Future[Any] = torch.futures.Future()
     future.set_result(outputs if isinstance(outputs, list) else [outputs])
     work = c10d.Work.boxed(c10d._create_work_from_future(future))
     return work if len(op._schema.returns) == 1 else (outputs, work)
+
+
+def call_functional(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """Do one of torch's ``_c10d_functional`` operators, which DTensors are put together with: a new tensor each.
+
+    Raises:
+        NotImplementedError: one that nobody has called yet.
+    """
+    name, named = op.overloadpacket.__name__, _by_name(op, args, kwargs)
+    given = args[0]
+    if name in ("wait_tensor", "_wrap_tensor_autograd"):  # nothing is left to wait for
+        return given  # type: ignore[no-any-return]
+    group = dist.distributed_c10d._resolve_process_group(named["group_name"])
+    if name == "all_reduce":
+        made = given.clone()
+        dist.all_reduce(made, getattr(dist.ReduceOp, named["reduce_op"].upper()), group=group)
+    elif name == "broadcast":
+        made = given.clone()
+        dist.broadcast(made, group=group, group_src=named["src"])
+    elif name == "all_gather_into_tensor":
+        made = given.new_empty(given.shape[0] * named["group_size"], *given.shape[1:])
+        dist.all_gather_into_tensor(made, given.contiguous(), group=group)
+    else:
+        raise NotImplementedError(f"{name}: add it to tests/accelerator/collectives.py")
+    return made  # type: ignore[no-any-return]
+
+
+def _by_name(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    return dict(zip((argument.name for argument in op._schema.arguments), args, strict=False)) | kwargs
 
 
 def _behind(value: Any) -> Any:
@@ -68,8 +102,14 @@ def _options(options: Any, **values: Any) -> Any:
     return options
 
 
+def _op(named: dict[str, Any]) -> Any:
+    return dist.ReduceOp(dist.ReduceOp.RedOpType(named["reduce_op"].op()))
+
+
 def _reduction(named: dict[str, Any]) -> Any:
-    return named["reduce_op"].op()
+    """Gloo knows no mean; the sum is divided when it is there."""
+    op = _op(named)
+    return dist.ReduceOp(dist.ReduceOp.SUM) if op == dist.ReduceOp.AVG else op
 
 
 def _allreduce(backend: Any, named: dict[str, Any]) -> tuple[Any, Any]:

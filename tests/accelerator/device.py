@@ -5,8 +5,7 @@ it allowed, does the program wait for it) and then done on the numbers behind: m
 results and gradients are real. The device's type is torch's ``PrivateUse1``, of which a process has one and keeps it to its end:
 install it in processes that are started for it.
 
-Left out: device generators (torch has no way to make one from Python), streams that overlap, and a change of shape in place of
-anything but an empty tensor.
+Left out: device generators (torch has no way to make one from Python) and streams that overlap.
 """
 
 import copy
@@ -40,7 +39,7 @@ NO_LAUNCH = frozenset({
 """What launches nothing besides views: memory is taken and nothing is written."""
 
 ROOM = 1 << 40
-"""Bytes that a tensor without elements may grow to; nothing is taken for it."""
+"""Bytes that a tensor may grow to in place (factories like arange fill an empty one); nothing is taken for it."""
 
 _PYTHON = torch._C.DispatchKeySet(torch._C.DispatchKey.Python)
 _libraries: list[torch.library.Library] = []  # what is registered lives as long as these do
@@ -65,8 +64,7 @@ class DeviceTensor(Tensor):
             storage_offset=behind.storage_offset(),
             dtype=behind.dtype,
             device=torch.device(KIND, 0),
-            # Factories (arange, eye …) begin with an empty tensor and let the operator that fills it give it its shape.
-            storage_size=ROOM if behind.numel() == 0 else None,
+            storage_size=ROOM,
         )
         wrapper.behind = behind
         return wrapper
@@ -84,6 +82,10 @@ class DeviceTensor(Tensor):
 
     def __repr__(self) -> str:  # type: ignore[override]
         return f"DeviceTensor({self.behind!r})"
+
+    def untyped_storage(self) -> torch.UntypedStorage:
+        """That of the numbers, which FSDP2 frees and takes again."""
+        return self.behind.untyped_storage()
 
     def tolist(self) -> Any:
         """Torch refuses it to subclasses."""
@@ -147,6 +149,8 @@ def call(op: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """
     if op.namespace == "c10d":
         return collectives.call(op, args, kwargs)
+    if op.namespace == "_c10d_functional":
+        return collectives.call_functional(op, args, kwargs)
     about = _look(op)
     if about.name == "scaled_dot_product_attention":
         return attention.attend(*args, **kwargs)
