@@ -28,6 +28,15 @@ def register(kind: type[Tensor]) -> None:
     dist.Backend.backend_capability["gloo"].append(KIND)
 
 
+    start = dist.init_process_group
+
+    def without_device(*args: Any, **kwargs: Any) -> None:
+        """NCCL connects at once where it is told its device, and can then split a group; gloo can do neither."""
+        start(*args, **{**kwargs, "device_id": None})
+
+    dist.init_process_group = without_device
+
+
 _kind: type[Tensor] = Tensor
 
 
