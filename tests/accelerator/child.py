@@ -3,6 +3,7 @@
 python -m tests.accelerator.child FILE          # JSON: a list of {"arguments": […], "result": "a file to write"}
 
 Each result is a JSON object: what the line printed, its exit status, the traceback where it died, and what it asked of the device.
+Lines that ask for the CPU are as welcome: whoever wants to compare saves the start of another process.
 """
 
 import contextlib
@@ -13,6 +14,8 @@ import sys
 import traceback
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from lit_rlvr.cli import run
 from tests.accelerator.counts import counted
@@ -33,15 +36,16 @@ def attempt(arguments: list[str]) -> dict[str, Any]:
 
 
 def main(lines: list[dict[str, Any]]) -> None:
-    """Run them; the first process writes the results, and a line that dies ends the others of a pair as well."""
+    """Run them; the first process writes the results. A line that dies in one process of two ends both."""
     for line in lines:
         result = attempt(line["arguments"])
+        torch.use_deterministic_algorithms(False)  # what one line asks for is not for the next
         if int(os.environ.get("LOCAL_RANK", 0)) == 0:
             Path(line["result"]).write_text(json.dumps(result))
         if result["died"] is not None:
-            print(result["died"], file=sys.stderr)
-            if "LOCAL_RANK" in os.environ:  # the other would wait for it in the next line
-                sys.exit(1)
+            print(result["died"], file=sys.stderr, flush=True)
+            if "LOCAL_RANK" in os.environ:
+                os._exit(1)  # the other process waits for this one
 
 
 if __name__ == "__main__":

@@ -111,9 +111,8 @@ class DeviceTensor(Tensor):
         return memo[id(self)]  # type: ignore[no-any-return]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Written as numbers with the name of the device; ``map_location`` has its say when it is read."""
-        made = self.behind.detach(), self.dtype, str(self.device), self.requires_grad
-        return torch._utils._rebuild_device_tensor_from_cpu_tensor, made
+        """Written as its numbers: torch cannot give a device of this kind the say of ``map_location`` when they are read."""
+        return self.behind.detach().requires_grad_(self.requires_grad).__reduce_ex__(protocol)
 
 
 class _Operator(NamedTuple):
