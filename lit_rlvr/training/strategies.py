@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.plugins.environments import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy, Strategy, StrategyRegistry
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from lit_rlvr.errors import UserError
@@ -40,20 +40,29 @@ ELSEWHERE = {
 class DDPInBuckets(DDPStrategy):
     """DDP whose gradients are views of its buckets from the first backward pass on: 4 bytes a parameter instead of 8.
 
-    DDP makes its buckets when it wraps the model, and takes gradients that are there by then for views of them. Those that
-    come later it would hold twice until it has copied them, which is when activations are largest. So that they stay views,
-    ``zero_grad`` must not drop them (``Parallel.drops_gradients``).
+    DDP makes its buckets when it wraps the model, and makes views of the gradients that are there by then. Those that come later
+    it would hold twice until it has copied them, which is when activations are largest. So that they stay views, ``zero_grad``
+    must not drop them (``Parallel.drops_gradients``).
     """
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("gradient_as_bucket_view", True)
         super().__init__(**kwargs)
+        self._views: list[tuple[nn.Parameter, Tensor | None]] = []
 
     def _setup_model(self, model: nn.Module) -> DistributedDataParallel:
-        for parameter in model.parameters():
-            if parameter.requires_grad:
-                parameter.grad = torch.zeros_like(parameter)
-        return super()._setup_model(model)
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        for parameter in trained:
+            parameter.grad = torch.zeros_like(parameter)
+        wrapped = super()._setup_model(model)
+        self._views = [(parameter, parameter.grad) for parameter in trained]
+        return wrapped
+
+    def on_train_start(self) -> None:
+        """Put the gradients back: the trainer has set them to None in between."""
+        for parameter, view in self._views:
+            parameter.grad = view
+        self._views = []
 
 
 class FSDP2Strategy(ModelParallelStrategy):
