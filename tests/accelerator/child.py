@@ -1,6 +1,6 @@
 """Run command lines of lit-rlvr one after the other in a process (or two) that has the accelerator, and note down what they did.
 
-python -m tests.accelerator.child FILE          # JSON: a list of {"arguments": […], "result": "a file to write"}
+python -m tests.accelerator.child FILE          # JSON: a list of {"arguments": […], "result": "a file to write", "port": free}
 
 Each result is a JSON object: what the line printed, its exit status, the traceback where it died, and what it asked of the device.
 Lines that ask for the CPU are as welcome: whoever wants to compare saves the start of another process.
@@ -38,8 +38,12 @@ def attempt(arguments: list[str]) -> dict[str, Any]:
 def main(lines: list[dict[str, Any]]) -> None:
     """Run them; the first process writes the results. A line that dies in one process of two ends both."""
     for line in lines:
+        os.environ["MASTER_PORT"] = str(line["port"])  # a process must not find the meeting place of the line before
         result = attempt(line["arguments"])
-        torch.use_deterministic_algorithms(False)  # what one line asks for is not for the next
+        # What one line asks for is not for the next, and the next may want collectives of the CPU.
+        torch.use_deterministic_algorithms(False)
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
         if int(os.environ.get("LOCAL_RANK", 0)) == 0:
             Path(line["result"]).write_text(json.dumps(result))
         if result["died"] is not None:

@@ -2,12 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from lightning.fabric.plugins.environments.lightning import find_free_network_port
 
 from lit_rlvr.events import event_files, read_events
 
@@ -27,6 +29,9 @@ EVALUATED = (
 )  # fmt: skip
 MACHINE = ("time/", "memory/", "rollout/tokens_per_second")
 """Beginnings of curves that say something of the machine."""
+
+SECONDS = 280
+"""Wall time that a process gets for all its lines, on a machine that is busy."""
 
 
 class Done(NamedTuple):
@@ -60,16 +65,25 @@ def run_all(repository: Path, root: Path, lines: dict[str, list[str]]) -> dict[s
     asked = []
     for name, arguments in lines.items():
         (root / name).mkdir(exist_ok=True)
-        asked.append({"arguments": arguments, "result": str(root / name / "result.json")})
+        port = find_free_network_port()
+        asked.append({"arguments": arguments, "result": str(root / name / "result.json"), "port": port})
     (root / "lines.json").write_text(json.dumps(asked))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     child = [sys.executable, "-m", "tests.accelerator.child", str(root / "lines.json")]
-    done = subprocess.run(child, cwd=repository, env=environment, capture_output=True, text=True, timeout=280, check=False)
-    (root / "errors.txt").write_text(done.stderr)
+    with (root / "errors.txt").open("w") as errors:
+        process = subprocess.Popen(
+            child, cwd=repository, env=environment, stdout=errors, stderr=errors, start_new_session=True
+        )
+        try:
+            process.wait(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # and the process that it started
+            process.wait()
+    said = (root / "errors.txt").read_text()
     found = {}
     for name in lines:
         file = root / name / "result.json"
-        result = json.loads(file.read_text()) if file.exists() else {"died": f"not come to\n{done.stderr[-6000:]}"}
+        result = json.loads(file.read_text()) if file.exists() else {"died": f"not come to\n{said[-6000:]}"}
         found[name] = Done(root / name, result)
     return found
 
