@@ -33,6 +33,12 @@ WAITS = frozenset({
 })  # fmt: skip
 """Operators whose result is on the CPU or has a shape that depends on numbers."""
 
+WHOLE = (torch.ops.aten.copy_.default, torch.ops.aten.silu_backward.default, torch.ops.aten.mish_backward.default)
+"""Operators that torch puts together from others, with rounding of their own, for any device that brings no kernel for them."""
+
+FUSED = frozenset({"rms_norm"})
+"""Operators for which CUDA has one kernel. With gradients they come in pieces all the same: torch asks for the device's name."""
+
 NO_LAUNCH = frozenset({
     "empty", "empty_strided", "empty_like", "new_empty", "new_empty_strided", "is_pinned", "_unsafe_view", "detach_",
 })  # fmt: skip
@@ -132,7 +138,7 @@ def _look(op: OpOverload) -> _Operator:
     views = any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
     return _Operator(
         name=name,
-        decomposes=torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), "CompositeImplicitAutograd"),
+        decomposes=name not in FUSED and op not in WHOLE and torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), "CompositeImplicitAutograd"),
         pointwise=torch.Tag.pointwise in op.tags,
         launches=not views and name not in NO_LAUNCH,
         seeded=torch.Tag.nondeterministic_seeded in op.tags,
@@ -197,7 +203,8 @@ def _wrapped(out: Any, known: dict[int, DeviceTensor], cpu: list[Tensor]) -> Any
             return out
         same = known.get(id(out))
         if same is None:
-            return DeviceTensor(out)
+            with torch.inference_mode(out.is_inference()):  # a view of a tensor from outside is no inference tensor
+                return DeviceTensor(out)
         if same.shape != out.shape:
             with torch._C._ExcludeDispatchKeyGuard(_PYTHON), torch.no_grad():  # the wrapper follows
                 torch.ops.aten.as_strided_.default(same, out.size(), out.stride(), out.storage_offset())
@@ -257,8 +264,8 @@ def install() -> torch.device:
     everything = torch.library.Library("_", "IMPL")
     everything.fallback(lambda op, *args, **kwargs: call(op, args, kwargs), "PrivateUse1")
     aten = torch.library.Library("aten", "IMPL")
-    # Torch has a kernel of its own for this that looks for one per device.
-    aten.impl("copy_", _backend(torch.ops.aten.copy_.default), "PrivateUse1")
+    for op in WHOLE:
+        aten.impl(op.name().removeprefix("aten::"), _backend(op), "PrivateUse1")
     aten.impl("scaled_dot_product_attention", attention.attend, "AutogradPrivateUse1")
     _libraries.extend((everything, aten, *autocast.register(DeviceTensor)))
     collectives.register(DeviceTensor)
