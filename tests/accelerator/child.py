@@ -2,7 +2,8 @@
 
 python -m tests.accelerator.child FILE          # JSON: a list of {"arguments": […], "result": "a file to write", "port": free}
 
-Each result is a JSON object: what the line printed, its exit status, the traceback where it died, and what it asked of the device.
+Each result is a JSON object: what the line printed, its exit status, the traceback where it died, its CPU seconds, and what it asked of the
+device.
 Lines that ask for the CPU are as welcome: whoever wants to compare saves the start of another process.
 """
 
@@ -11,6 +12,7 @@ import io
 import json
 import os
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from tests.accelerator.lightning_accelerator import install
 def attempt(arguments: list[str]) -> dict[str, Any]:
     """Run one line to its end, whatever that is."""
     said, status, died = io.StringIO(), 0, None
+    begun = time.process_time()
     with counted() as counts, contextlib.redirect_stdout(said):
         try:
             run(arguments)
@@ -32,7 +35,7 @@ def attempt(arguments: list[str]) -> dict[str, Any]:
             status = int(stop.code or 0)
         except BaseException:
             status, died = 1, traceback.format_exc()
-    return {"said": said.getvalue(), "status": status, "died": died, **counts.summary()}
+    return {"said": said.getvalue(), "status": status, "died": died, "seconds": time.process_time() - begun, **counts.summary()}
 
 
 def main(lines: list[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from lit_rlvr.events import event_files, read_events
 
 SMALL = (
     "--config", "configs/tiny.yaml", "--data.source", "tiny-pool", "--data.rows", "2", "--data.rl_steps", "2",
-    "--model.sampling.n", "4", "--model.sampling.max_tokens", "24", "--model.sampling.temperature", "0.6",
+    "--model.sampling.n", "4", "--model.sampling.max_tokens", "16", "--model.sampling.temperature", "0.6",
     "--model.engine.init_args.dtype", "float32",  # that of the CPU, elsewhere the default is bfloat16
     "--model.reward", "RandomReward",  # so that there are advantages
     "--model.optimizer.init_args.lr", "1e-3", "--model.optimizer.init_args.foreach", "false",  # elsewhere the default is true
