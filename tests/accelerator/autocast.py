@@ -19,7 +19,18 @@ LOWER = (
 )  # fmt: skip
 """In the 16 bits that were asked for."""
 
-FLOAT32 = ("prod", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "nll_loss", "kl_div", "cdist", "quantile", "trace")
+FLOAT32 = (
+    "prod",
+    "mse_loss",
+    "l1_loss",
+    "smooth_l1_loss",
+    "huber_loss",
+    "nll_loss",
+    "kl_div",
+    "cdist",
+    "quantile",
+    "trace",
+)
 """In float32."""
 
 PROMOTE = ("cat", "stack", "index_copy")
@@ -93,7 +104,9 @@ def _in_widest(overload: str, kind: type[Tensor]) -> Callable[..., Any]:
 
 def _refuse(overload: str) -> Callable[..., Any]:
     def kernel(*args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError(f"autocast on {KIND} has no rule for {overload}: add it to tests/accelerator/autocast.py")
+        raise NotImplementedError(
+            f"autocast on {KIND} has no rule for {overload}: add it to tests/accelerator/autocast.py"
+        )
 
     return kernel
 
@@ -114,7 +127,9 @@ def _cast(value: Any, kind: type[Tensor], dtype: torch.dtype) -> Any:
     if not isinstance(value, Tensor) or not _eligible(value, kind) or value.dtype == dtype:
         return value
     weight = value.dtype == torch.float32 and value.requires_grad and value.is_leaf and not value._is_view()
-    if not (weight and torch.is_grad_enabled() and torch.is_autocast_cache_enabled()) or dtype != torch.get_autocast_dtype(KIND):
+    if not (
+        weight and torch.is_grad_enabled() and torch.is_autocast_cache_enabled()
+    ) or dtype != torch.get_autocast_dtype(KIND):
         return value.to(dtype)
     # A weight is cast once: the gradients of all its uses come together in 16 bits, as with the autocast of torch.
     kept = _casts.get(id(value))

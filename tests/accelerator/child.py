@@ -35,7 +35,13 @@ def attempt(arguments: list[str]) -> dict[str, Any]:
             status = int(stop.code or 0)
         except BaseException:
             status, died = 1, traceback.format_exc()
-    return {"said": said.getvalue(), "status": status, "died": died, "seconds": time.process_time() - begun, **counts.summary()}
+    return {
+        "said": said.getvalue(),
+        "status": status,
+        "died": died,
+        "seconds": time.process_time() - begun,
+        **counts.summary(),
+    }
 
 
 def main(lines: list[dict[str, Any]]) -> None:

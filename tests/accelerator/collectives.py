@@ -27,7 +27,6 @@ def register(kind: type[Tensor]) -> None:
     # A group that is made with gloo, as Lightning's barrier without a time limit is, serves CPU and GPUs.
     dist.Backend.backend_capability["gloo"].append(KIND)
 
-
     start = dist.init_process_group
 
     def without_device(*args: Any, **kwargs: Any) -> None:

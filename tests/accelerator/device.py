@@ -101,7 +101,9 @@ class DeviceTensor(Tensor):
         """Refuse it, as for any device but the CPU."""
         if force:
             return self.detach().cpu().numpy()
-        raise TypeError(f"can't convert {KIND}:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor first.")
+        raise TypeError(
+            f"can't convert {KIND}:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor first."
+        )
 
     def __array__(self, *settings: Any) -> Any:
         return self.numpy()
@@ -138,7 +140,9 @@ def _look(op: OpOverload) -> _Operator:
     views = any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
     return _Operator(
         name=name,
-        decomposes=name not in FUSED and op not in WHOLE and torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), "CompositeImplicitAutograd"),
+        decomposes=name not in FUSED
+        and op not in WHOLE
+        and torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), "CompositeImplicitAutograd"),
         pointwise=torch.Tag.pointwise in op.tags,
         launches=not views and name not in NO_LAUNCH,
         seeded=torch.Tag.nondeterministic_seeded in op.tags,
@@ -172,10 +176,7 @@ def call(op: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if about.seeded:
         check_generator(next((x for x in (*args, *kwargs.values()) if isinstance(x, torch.Generator)), None), KIND)
     _count(about, args, kwargs, cpu)
-    if about.seeded:
-        out = _draw(op, about, plain_args, plain_kwargs)
-    else:
-        out = op(*plain_args, **plain_kwargs)
+    out = _draw(op, about, plain_args, plain_kwargs) if about.seeded else op(*plain_args, **plain_kwargs)
     if about.name == "_to_copy" and kwargs.get("device") == CPU:
         return out
     return _wrapped(out, {id(tensor.behind): tensor for tensor in ours}, cpu)
@@ -218,9 +219,9 @@ def _count(about: _Operator, args: tuple[Any, ...], kwargs: dict[str, Any], cpu:
     name = about.name
     if about.launches:
         COUNTS.calls[name] += 1
-    if name in WAITS or (name == "_to_copy" and kwargs.get("device") == CPU):
-        COUNTS.waits[name] += 1
-    elif name == "repeat_interleave" and kwargs.get("output_size") is None:
+    to_cpu = name == "_to_copy" and kwargs.get("device") == CPU
+    of_unknown_length = name == "repeat_interleave" and kwargs.get("output_size") is None
+    if name in WAITS or to_cpu or of_unknown_length:
         COUNTS.waits[name] += 1
     elif name == "copy_":
         if not isinstance(args[0], DeviceTensor):

@@ -77,7 +77,14 @@ def small_model(seed: int = 0) -> nn.Module:
 
 def check_factories_make_tensors_of_the_device() -> None:
     with torch.device(KIND):
-        made = [torch.arange(5), torch.eye(3), torch.tensor([1.0]), torch.full((2,), 3.0), torch.empty(0), torch.randn(2)]
+        made = [
+            torch.arange(5),
+            torch.eye(3),
+            torch.tensor([1.0]),
+            torch.full((2,), 3.0),
+            torch.empty(0),
+            torch.randn(2),
+        ]
         assert torch.tensor([1.0], device="cpu").device.type == "cpu"
     assert {tensor.device for tensor in made} == {on_device()}
     assert made[0].tolist() == [0, 1, 2, 3, 4]
@@ -152,7 +159,10 @@ def check_autocast_and_its_gradients() -> None:
             once = model(data)
             twice = once + model(once)
             products = [data @ data.T, F.linear(data, model[0].weight), torch.bmm(data[None], data.T[None])]
-            products += [torch.linalg.vecdot(data, data), torch.baddbmm(data.new_zeros(1, 4, 4), data[None], data.T[None])]
+            products += [
+                torch.linalg.vecdot(data, data),
+                torch.baddbmm(data.new_zeros(1, 4, 4), data[None], data.T[None]),
+            ]
             promoted = [torch.cat((twice, data)), torch.stack((twice, data)), F.mse_loss(once, data)]
             untouched = [twice.sum(), twice.softmax(-1), F.silu(twice), F.layer_norm(twice, (8,))]
             with torch.autocast(kind, enabled=False):
@@ -368,7 +378,9 @@ def _decoded(policy: str, tokens: int) -> Counts:
     engine.setup(model.to(on_device()), tokenizer, on_device())
     with counted() as counts:
         rollouts = engine.generate([(3, 4, 5)], Sampling(n=6, temperature=0.6, max_tokens=tokens), seed=1)
-    assert rollouts.lengths.tolist() == [tokens] * 6  # a random model seldom ends; a shorter response would be no measure
+    assert (
+        rollouts.lengths.tolist() == [tokens] * 6
+    )  # a random model seldom ends; a shorter response would be no measure
     return counts
 
 

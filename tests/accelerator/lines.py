@@ -48,7 +48,15 @@ class Done(NamedTuple):
 
 def fit_line(folder: Path, accelerator: str, *arguments: str) -> list[str]:
     """A run of two RL steps at temperature 0.6."""
-    return ["fit", *SMALL, "--trainer.accelerator", accelerator, "--trainer.logger.init_args.save_dir", str(folder), *arguments]
+    return [
+        "fit",
+        *SMALL,
+        "--trainer.accelerator",
+        accelerator,
+        "--trainer.logger.init_args.save_dir",
+        str(folder),
+        *arguments,
+    ]
 
 
 def run_all(repository: Path, root: Path, lines: dict[str, list[str]]) -> dict[str, Done]:
@@ -98,7 +106,11 @@ def curves(done: Done) -> dict[str, list[float]]:
     """Name -> values by RL step, less those that say something of the machine."""
     logged, notes = read_events(event_files(well(done).run))
     assert notes == []
-    kept = {name: list(values.values()) for name, values in logged.scalars.items() if not name.startswith(MACHINE) and "seconds" not in name}
+    kept = {
+        name: list(values.values())
+        for name, values in logged.scalars.items()
+        if not name.startswith(MACHINE) and "seconds" not in name
+    }
     assert len(kept["train/loss"]) > 0
     return kept
 
@@ -113,7 +125,9 @@ def furthest(one: Done, other: Done) -> tuple[float, float]:
     """(largest relative difference of the curves, largest difference of the weights) of two runs."""
     a, b = curves(one), curves(other)
     assert a.keys() == b.keys()
-    curve = max(abs(x - y) / max(1.0, abs(y)) for name in a for x, y in zip(a[name], b[name], strict=True) if x == x or y == y)
+    curve = max(
+        abs(x - y) / max(1.0, abs(y)) for name in a for x, y in zip(a[name], b[name], strict=True) if x == x or y == y
+    )
     u, v = weights(one), weights(other)
     assert u.keys() == v.keys()
     return curve, max((u[name].double() - v[name].double()).abs().max().item() for name in u)

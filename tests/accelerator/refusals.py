@@ -15,11 +15,15 @@ INDEXING = frozenset({"index", "index_put", "index_put_", "_index_put_impl_", "_
 COPIES = frozenset({"copy_", "_to_copy", "copy", "_foreach_copy_", "lift_fresh", "lift"})
 """Operators that exist to take something from one device to another."""
 
-TAKE_NUMBERS = frozenset({"masked_fill", "masked_fill_", "fill", "fill_", "where", "clamp", "clamp_", "clamp_min", "clamp_max"})
+TAKE_NUMBERS = frozenset(
+    {"masked_fill", "masked_fill_", "fill", "fill_", "where", "clamp", "clamp_", "clamp_min", "clamp_max"}
+)
 """Operators beside the element-wise ones for which a CPU tensor without dimensions is as good as a number."""
 
 
-def check_devices(name: str, pointwise: bool, args: Sequence[Any], ours: Sequence[Tensor], cpu: Sequence[Tensor]) -> None:
+def check_devices(
+    name: str, pointwise: bool, args: Sequence[Any], ours: Sequence[Tensor], cpu: Sequence[Tensor]
+) -> None:
     """Raise ``RuntimeError`` where CUDA would for tensors of two devices.
 
     Args:
@@ -35,10 +39,14 @@ def check_devices(name: str, pointwise: bool, args: Sequence[Any], ours: Sequenc
     if name in INDEXING:
         into = args[0]
         if any(into is tensor for tensor in cpu):
-            raise RuntimeError(f"indices should be either on cpu or on the same device as the indexed tensor (cpu), not {device}")
+            raise RuntimeError(
+                f"indices should be either on cpu or on the same device as the indexed tensor (cpu), not {device}"
+            )
         values = [value for value in args[2:3] if any(value is tensor for tensor in cpu)]
         if any(value.dim() > 0 for value in values):
-            raise RuntimeError(f"{name}: expected the values to be on {device}, as the indexed tensor is, and found cpu")
+            raise RuntimeError(
+                f"{name}: expected the values to be on {device}, as the indexed tensor is, and found cpu"
+            )
         return
     numbers = pointwise or name in TAKE_NUMBERS or name.startswith("_foreach_")
     if numbers and all(tensor.dim() == 0 for tensor in cpu) and not (name.endswith("_") and args[0] in _Same(cpu)):
@@ -71,7 +79,7 @@ def _floating(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
 
 
 def _weighted(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
-    return len(args) > 1 and args[1] is not None or kwargs.get("weights") is not None
+    return (len(args) > 1 and args[1] is not None) or kwargs.get("weights") is not None
 
 
 def _not_accumulating(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:

@@ -99,7 +99,9 @@ def test_the_doctor_finds_nothing(done: dict[str, Done]) -> None:
 def test_an_evaluation_equals_the_cpu(done: dict[str, Done]) -> None:
     """The same responses to the token; their seconds are in the last column."""
     ours, cpu = (well(done[f"evaluate-{kind}"]) for kind in DEVICES)
-    files = sorted(path.relative_to(ours.folder) for path in (ours.folder / "out" / "responses").rglob("*") if path.is_file())
+    files = sorted(
+        path.relative_to(ours.folder) for path in (ours.folder / "out" / "responses").rglob("*") if path.is_file()
+    )
     assert files
     for file in files:
         assert (ours.folder / file).read_bytes() == (cpu.folder / file).read_bytes(), file

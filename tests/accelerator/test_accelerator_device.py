@@ -16,7 +16,9 @@ def results(repository: Path) -> dict[str, str | None]:
     """Name of a check -> what went wrong."""
     child = [sys.executable, "-m", "tests.accelerator.device_checks"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(child, cwd=repository, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(
+        child, cwd=repository, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 

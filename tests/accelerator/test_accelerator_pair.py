@@ -30,7 +30,9 @@ def done(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         for kind in ("fakegpu", "cpu")
     }
     lora = (*HALF, "--config", "configs/model/lora.yaml")
-    lines |= {f"half-{name}": fit_line(root / f"half-{name}", "fakegpu", *lora, "--trainer.strategy", name) for name in SETUPS}
+    lines |= {
+        f"half-{name}": fit_line(root / f"half-{name}", "fakegpu", *lora, "--trainer.strategy", name) for name in SETUPS
+    }
     checkpoint = root / "fsdp2-fakegpu" / "tiny" / "version_0" / "checkpoints" / "rl_step=1.ckpt"
     lines["resumed"] = fit_line(root / "resumed", "fakegpu", *SETUPS["fsdp2"], "--ckpt_path", str(checkpoint))
     out = str(root / "evaluate" / "out")
