@@ -66,7 +66,8 @@ class _Score(torch.autograd.Function):
         for states, tokens in zip(hidden.split(rows), targets.split(rows), strict=True):
             logprobs, _ = _distribution(states, head, bias, temperature, softcap)
             chosen.append(logprobs.gather(1, tokens[:, None])[:, 0])
-            entropies.append(-torch.linalg.vecdot(logprobs.exp(), logprobs))
+            with torch.autocast(states.device.type, enabled=False):  # which would take the sum in 16 bits
+                entropies.append(-torch.linalg.vecdot(logprobs.exp(), logprobs))
             kept = logprobs if len(targets) <= rows and softcap is None else None
         entropy = torch.cat(entropies)
         ctx.save_for_backward(hidden, head, bias, targets, entropy)  # type: ignore[arg-type]  # None is welcome

@@ -102,3 +102,14 @@ def test_one_token() -> None:
     hidden, head, targets = _inputs()
     logprobs, _ = logprobs_and_entropy(hidden[:1], head, targets[:1])
     assert logprobs.shape == (1,)
+
+
+def test_autocast_leaves_the_sums_in_float32() -> None:
+    """Only the products are in bfloat16: entropies of two equal distributions differ by rounding of float32."""
+    hidden, head, targets = _inputs(torch.float32)
+    plain = logprobs_and_entropy(hidden.bfloat16(), head.bfloat16(), targets)
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = logprobs_and_entropy(hidden, head, targets)
+    for a, b in zip(cast, plain, strict=True):
+        assert a.dtype == torch.float32
+        assert torch.equal(a, b)
