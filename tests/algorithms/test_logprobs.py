@@ -113,3 +113,15 @@ def test_autocast_leaves_the_sums_in_float32() -> None:
     for a, b in zip(cast, plain, strict=True):
         assert a.dtype == torch.float32
         assert torch.equal(a, b)
+
+
+def test_a_gradient_is_added_at_one_place_of_each_row() -> None:
+    """Exact also where the added gradient is large, and where neighbours share a target."""
+    hidden, head, _ = _inputs()
+    targets = torch.zeros(T, dtype=torch.int64)
+    logprobs, _ = logprobs_and_entropy(hidden, head, targets, chunk_logits=5 * V)
+    weights = 1e6 * torch.randn(T, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    ours = torch.autograd.grad(logprobs @ weights, (hidden, head))
+    plain = (hidden @ head.T).log_softmax(-1)[:, 0]
+    for a, b in zip(ours, torch.autograd.grad(plain @ weights, (hidden, head)), strict=True):
+        torch.testing.assert_close(a, b)
