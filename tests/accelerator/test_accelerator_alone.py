@@ -41,6 +41,7 @@ def done(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     whole = root / "grpo-fakegpu" / "tiny" / "version_0"
     checkpoint = str(whole / "checkpoints" / "rl_step=1.ckpt")
     lines["resumed"] = fit_line(root / "resumed", "fakegpu", *EVALUATED, "--ckpt_path", checkpoint)
+    lines["deterministic"] = fit_line(root / "deterministic", "fakegpu", *EVALUATED, "--trainer.deterministic", "true")
     lines["replay"] = ["replay", str(whole / "batches" / "rl_step=1" / "rank0.pt")]
     lines["doctor"] = ["doctor", *SMALL, "--trainer.accelerator", "fakegpu"]
     lines |= {
@@ -84,6 +85,12 @@ def test_a_run_goes_on_from_its_checkpoint(done: dict[str, Done]) -> None:
     before, after = weights(done["grpo-fakegpu"]), weights(done["resumed"])
     assert before.keys() == after.keys()
     assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_deterministic_algorithms_are_all_there(done: dict[str, Done]) -> None:
+    """The device refuses what CUDA has no deterministic kernel for; asking for it changes nothing here."""
+    asked, plain = curves(done["deterministic"]), curves(done["grpo-fakegpu"])
+    assert asked["train/loss"] == plain["train/loss"]
 
 
 def test_a_saved_step_comes_out_again(done: dict[str, Done]) -> None:
