@@ -34,8 +34,8 @@ class Clock:
         self._last = now
 
     def _read(self) -> tuple[float, float]:
-        if self.device.type == "cuda":  # kernels run on after their launch, and would count for a later phase
-            torch.cuda.synchronize(self.device)
+        if self.device.type != "cpu":  # kernels run on after their launch, and would count for a later phase
+            torch.get_device_module(self.device).synchronize()
         return time.perf_counter(), time.process_time()
 
 

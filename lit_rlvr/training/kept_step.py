@@ -139,7 +139,11 @@ def digest(parameters: Mapping[str, Tensor]) -> str:
 
 def made_with(device: torch.device) -> str:
     """What bit-for-bit equality depends on besides the numbers."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, threads: {torch.get_num_threads()}"
+    if device.type == "cpu":
+        name = f"CPU, threads: {torch.get_num_threads()}"
+    else:
+        named = getattr(torch.get_device_module(device), "get_device_name", None)
+        name = device.type if named is None else named()
     return f"torch {torch.__version__}, {name}"
 
 

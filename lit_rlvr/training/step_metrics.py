@@ -163,8 +163,9 @@ def _first_token(rollouts: Rollouts, flat: Tensor) -> Tensor:
 
 
 def peak_memory_gb(device: torch.device) -> float:
-    """Peak memory so far in GB: allocated on the GPU, or resident in this process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e9
+    """Peak memory so far in GB: allocated on the device where it keeps count, otherwise resident in this process."""
+    allocated = getattr(torch.get_device_module(device), "max_memory_allocated", None)
+    if allocated is not None:
+        return allocated() / 1e9
     unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
