@@ -1,6 +1,6 @@
 """RLVRModule: the policy, the reference, the engine and the algorithm, and the training step that joins them."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning import LightningModule
@@ -8,6 +8,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.optim import Optimizer
+from transformers import PreTrainedModel
 
 from lit_rlvr.algorithms.algorithm import Algorithm
 from lit_rlvr.errors import UserError
@@ -29,10 +30,12 @@ from lit_rlvr.training.interrupt import at_once, together
 from lit_rlvr.training.optimizers import adamw, critic_adamw
 from lit_rlvr.training.parallel import Parallel
 from lit_rlvr.training.score import Scorers, scored
+from lit_rlvr.training.sharding import load_once, shard
 from lit_rlvr.training.step_metrics import step_metrics
-from lit_rlvr.training.strategies import shard
 from lit_rlvr.training.tripwire import Tripwire, TripwireConfig
 from lit_rlvr.training.update import Learners, OnSkip, UpdateConfig, UpdateSums, update
+
+AnyBody = TypeVar("AnyBody", bound=Body)
 
 
 class RLVRModule(LightningModule):
@@ -210,29 +213,39 @@ class RLVRModule(LightningModule):
         """Load policy, reference and critic; under FSDP2, shard them. Lightning may call it more than once."""
         if self._modules.get("policy") is not None:
             return
-        self.policy = self._load(self.policy_source, self.gradient_checkpointing)
-        if self.lora is not None:
-            self.adapter = add_adapter(self.policy.model, self.lora, self.policy_source, self.seed)
-        if self.algorithm.needs_critic:
-            model = load_model(self.critic_source, self.tokenizer, self.seed, "model.critic")
-            self.critic = Critic(model, self.gradient_checkpointing)
-        else:
+        # Lightning calls this with the GPU as default device; models are built on the CPU and moved there whole.
+        with torch.device("cpu"):
+            policy = Policy(self._load(self.policy_source), len(self.tokenizer), self.gradient_checkpointing)
+            if self.lora is not None:
+                adapter = add_adapter(policy.model, self.lora, self.policy_source, self.seed)
+                self.adapter = self.trainer.strategy.broadcast(
+                    adapter
+                )  # other ranks than the first have not read the base
+            self.policy = self._sharded(policy)
+            # Outside the module tree: a frozen copy has no place in checkpoints, nor in DDP's buckets.
+            self.__dict__["reference"] = self._reference() if self.algorithm.needs_reference else None
             self.critic = None
-        # Outside the module tree: a frozen copy has no place in checkpoints, nor in DDP's buckets.
-        reference = self._reference() if self.algorithm.needs_reference else None
-        self.__dict__["reference"] = reference
-        if self.device_mesh is not None:
-            precision = str(self.trainer.precision)
-            for body in (self.policy, reference, self.critic):
-                if isinstance(body, Body):
-                    shard(body, self.device_mesh["data_parallel"], precision)
+            if self.algorithm.needs_critic:
+                critic = Critic(self._load(self.critic_source, "model.critic"), self.gradient_checkpointing)
+                self.critic = self._sharded(critic)
 
-    def _load(self, source: str, checkpointing: bool = False, key: str = "model.policy") -> Policy:
-        return Policy(load_model(source, self.tokenizer, self.seed, key), len(self.tokenizer), checkpointing)
+    def _load(self, source: str, key: str = "model.policy") -> PreTrainedModel:
+        def load() -> PreTrainedModel:
+            return load_model(source, self.tokenizer, self.seed, key)
+
+        return load() if self.device_mesh is None else load_once(load, self.trainer.strategy)
+
+    def _sharded(self, body: AnyBody) -> AnyBody:
+        if self.device_mesh is not None:
+            root = self.trainer.strategy.root_device
+            shard(body, self.device_mesh["data_parallel"], root, str(self.trainer.precision))
+        return body
 
     def _reference(self) -> Policy | WithoutAdapter:
-        source = self.reference_source
-        return WithoutAdapter(self.policy) if source is None else frozen(self._load(source, key="model.reference"))
+        if self.reference_source is None:
+            return WithoutAdapter(self.policy)
+        model = self._load(self.reference_source, "model.reference")
+        return self._sharded(frozen(Policy(model, len(self.tokenizer))))
 
     def configure_optimizers(self) -> list[Optimizer]:
         """The optimizer over what is trained of the policy, and one over the critic's parameters."""
@@ -260,7 +273,8 @@ class RLVRModule(LightningModule):
         self.tripwire = Tripwire.of(self.tripwire_config, self.engine, str(self.trainer.precision), self.device)
         batch = next(iter(self.trainer.train_dataloader), None)  # type: ignore[arg-type]
         if batch is not None:  # else all steps were done before the run was stopped
-            self.probe(batch, "At the start")
+            with self.trainer.precision_plugin.train_step_context():  # in the precision of the steps to come
+                self.probe(batch, "At the start")
 
     def teardown(self, stage: str) -> None:
         """End the engine and the verifier's workers."""

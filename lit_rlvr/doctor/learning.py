@@ -3,6 +3,7 @@
 One update by the run's own code on responses that are made by hand, and the policy exported and loaded again.
 """
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,13 +42,14 @@ def made_batch(module: RLVRModule, problem: Problem, prompt: tuple[int, ...]) ->
 
 
 def exact_logprobs(policy: Policy, rollouts: Rollouts, temperature: float, parallel: Parallel) -> Tensor:
-    """[T] log-probs of the response tokens, in float32 where the weights are whole: an update is less than 16 bits show."""
+    """Compute log-probs [T] of the response tokens, in float32 where weights are whole: an update is less than 16 bits show."""
     training = policy.training
     policy.eval()
-    with torch.autocast(parallel.device.type, enabled=False):
+    # FSDP2 may gather the weights in bfloat16, and then it takes autocast to multiply with them.
+    with nullcontext() if parallel.sharded else torch.autocast(parallel.device.type, enabled=False):
         everything = list(range(len(rollouts)))
         budget = sum(map(len, rollouts.prompts)) + len(rollouts.tokens)
-        said = score(lambda batch: policy(batch, temperature)[0], policy.packs, rollouts, everything, budget, parallel)
+        said = score(lambda batch: policy(batch, temperature)[0], policy, rollouts, everything, budget, parallel)
     policy.train(training)
     return said
 

@@ -4,6 +4,7 @@ From: `algorithms/packing.py` (the layout). To: `models/policy.py`, `models/crit
 """
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -12,7 +13,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from lit_rlvr.algorithms.packing import MicroBatch
 from lit_rlvr.models.fresh import SMALL_VOCABULARY, two_layers
-from lit_rlvr.models.packed_attention import PACKED, Layout, NotPackableError, places_of
+from lit_rlvr.models.packed_attention import PACKED, KeysAndValues, Layout, NotPackableError, places_of
 
 PACKING_TOLERANCE = 1e-5
 """Packed and plain forward are the same sums in another order: in float32 that leaves about 1e-6 of values near 1."""
@@ -32,7 +33,7 @@ class Remembered:
 
     prompt: tuple[int, ...]
     states: Tensor
-    memory: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    memory: KeysAndValues = field(default_factory=dict)
 
 
 class Body(nn.Module):
@@ -73,13 +74,26 @@ class Body(nn.Module):
         # A frozen model says the same of a prompt for the whole run.
         prompt = tuple(batch.ids[: batch.prefix].tolist())
         if self._remembered is None or self._remembered.prompt != prompt:
-            memory: dict[int, tuple[Tensor, Tensor]] = {}
-            states = packed_states(self.model, batch, memory)
+            memory: KeysAndValues = {}
+            states = packed_states(self.model, batch, fill=memory)
+            self._check_filled(memory)
             kept = {number: (key.clone(), value.clone()) for number, (key, value) in memory.items()}
             self._remembered = Remembered(prompt, states[: batch.prefix].clone(), kept)
             return chosen(states, batch)
-        states = packed_states(self.model, batch, self._remembered.memory)
+        states = packed_states(self.model, batch, known=self._remembered.memory)
         return chosen(torch.cat((self._remembered.states, states)), batch)
+
+    def _check_filled(self, memory: Mapping[int, object]) -> None:
+        """Raise ``RuntimeError`` where some layer left nothing in the memory of a prompt: it would be scored without one."""
+        layers = set(range(self.model.config.get_text_config().num_hidden_layers))
+        if layers - set(memory):
+            raise RuntimeError(
+                f"Of {len(layers)} attention layers only {len(memory)} remembered the prompt's keys and values. Something between "
+                "Body and its layers hands on copies of its arguments (as FSDP2 does with cast_forward_inputs)."
+            )
+
+    def reshard(self) -> None:
+        """Do nothing. FSDP2 puts its own method before this one, which gives back what a forward pass had gathered."""
 
 
 def chosen(states: Tensor, batch: MicroBatch) -> Tensor:
@@ -92,22 +106,22 @@ def chosen(states: Tensor, batch: MicroBatch) -> Tensor:
 
 
 def packed_states(
-    model: PreTrainedModel, batch: MicroBatch, memory: dict[int, tuple[Tensor, Tensor]] | None = None
+    model: PreTrainedModel, batch: MicroBatch, fill: KeysAndValues | None = None, known: KeysAndValues | None = None
 ) -> Tensor:
-    """[S, H] last hidden states of the row.
+    """Compute the last hidden states of the row, [S, H].
 
     Args:
         model: whose attention is ``PACKED``.
         batch: the row.
-        memory: keys and values of the prefix, by layer: used where they are there (the states are then [S - prefix, H],
-            those of the sequences), filled where it is empty.
+        fill: is given the keys and values of the prefix, by layer.
+        known: what was filled before: the prefix is then not computed, and the states are [S - prefix, H], those of the
+            sequences.
     """
-    known = bool(memory)
     device = batch.ids.device
-    layout = Layout(batch.prefix, batch.lengths, places_of(batch.lengths, device), memory)
+    layout = Layout(batch.prefix, batch.lengths, places_of(batch.lengths, device), fill, known)
     behind = [torch.arange(batch.prefix, batch.prefix + length, device=device) for length in batch.lengths]
-    positions = torch.cat(behind if known else [torch.arange(batch.prefix, device=device), *behind])
-    ids = batch.ids[batch.prefix :] if known else batch.ids
+    positions = torch.cat([torch.arange(batch.prefix, device=device), *behind] if known is None else behind)
+    ids = batch.ids if known is None else batch.ids[batch.prefix :]
     # A mask of four dimensions is passed on as it is, so that none is built; the attention does not look at it.
     unused = torch.zeros(1, 1, 1, 1, dtype=torch.bool, device=device)
     said = model.base_model(
@@ -147,9 +161,10 @@ def why_not_packed(config: PretrainedConfig) -> str | None:
 def _try_packing(config: PretrainedConfig) -> str | None:
     model = two_layers(config).requires_grad_(True)
     generator = torch.Generator().manual_seed(2)
-    ids = torch.randint(SMALL_VOCABULARY, (5 + 4 + 1 + 3,), generator=generator)
-    batch = MicroBatch(ids, 5, (4, 1, 3), torch.empty(0), torch.empty(0), torch.empty(0))
-    with torch.autocast("cpu", enabled=False), torch.enable_grad():
+    # On the CPU also where another device is the default, as it is around Lightning's configure_model.
+    with torch.device("cpu"), torch.autocast("cpu", enabled=False), torch.enable_grad():
+        ids = torch.randint(SMALL_VOCABULARY, (5 + 4 + 1 + 3,), generator=generator)
+        batch = MicroBatch(ids, 5, (4, 1, 3), torch.empty(0), torch.empty(0), torch.empty(0))
         plain = padded_states(model, batch)
         weights = torch.randn(plain.shape, generator=generator)
         trained = list(model.base_model.parameters())

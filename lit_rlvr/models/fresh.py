@@ -8,12 +8,19 @@ from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 SMALL_VOCABULARY = 64
 
 
+def random_model(config: PretrainedConfig, dtype: torch.dtype, seed: int = 0) -> PreTrainedModel:
+    """Make a randomly initialised model on the CPU, the same one whatever the default device is.
+
+    The CPU's generator is put back afterwards, and no other is touched: ``torch.manual_seed`` would seed every GPU's as well.
+    """
+    with torch.device("cpu"), torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=dtype)
+
+
 def fresh_module(config: PretrainedConfig, dtype: torch.dtype, seed: int = 0) -> PreTrainedModel:
-    """A randomly initialised model of the configuration, in evaluation mode, leaving the global generator alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        module = AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=dtype)
-    return module.eval().requires_grad_(False)
+    """Make a random model to compute with: on the CPU, in evaluation mode, without gradients."""
+    return random_model(config, dtype, seed).eval().requires_grad_(False)
 
 
 def with_layers(config: PretrainedConfig, layers: int) -> PretrainedConfig:
@@ -27,14 +34,14 @@ def with_layers(config: PretrainedConfig, layers: int) -> PretrainedConfig:
 
 
 def two_layers(config: PretrainedConfig) -> PreTrainedModel:
-    """The configuration's first two layers with a vocabulary of 64 tokens, in float32 on CPU."""
+    """Make the configuration's first two layers with a vocabulary of 64 tokens, in float32 on the CPU."""
     small = with_layers(config, 2)
     small.vocab_size = SMALL_VOCABULARY
     for special in ("pad_token_id", "bos_token_id", "eos_token_id"):
         setattr(small, special, None)
     module = fresh_module(small, torch.float32)
     generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
+    with torch.no_grad(), torch.device("cpu"):
         # Fresh biases are 0 and fresh norms 1, which would hide a mistake in either.
         for parameter in module.parameters():
             parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator))

@@ -20,6 +20,7 @@ from transformers import (
 from lit_rlvr.allocator import keep_freed_memory
 from lit_rlvr.errors import UserError, first_line
 from lit_rlvr.models.adapter_folder import base_of, is_adapter_folder, with_adapter
+from lit_rlvr.models.fresh import random_model
 from lit_rlvr.models.gguf import Located, is_gguf, locate
 
 _HUB_ID = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
@@ -66,7 +67,10 @@ def load_config(policy: str, key: str = "model.policy") -> PretrainedConfig:
 def load_model(
     policy: str, tokenizer: PreTrainedTokenizerBase, seed: int = 0, key: str = "model.policy"
 ) -> PreTrainedModel:
-    """The model with float32 weights on CPU: updates of 1e-6 round away in bfloat16, so master weights never are.
+    """Load a model with float32 weights onto the CPU: updates of 1e-6 round away in bfloat16, so master weights never are.
+
+    Onto the CPU also where another device is the default, as it is around Lightning's ``configure_model``: generators are the
+    CPU's, so that ``random:`` policies are the same on every device, and transformers would want accelerate there.
 
     Args:
         policy: as for :func:`load_config`.
@@ -78,14 +82,17 @@ def load_model(
         UserError: if the weights are missing or damaged.
     """
     keep_freed_memory()
-    if policy.startswith(RANDOM):
-        config = load_config(policy, key)
-        config.vocab_size = len(tokenizer)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    if is_adapter_folder(policy):
-        return with_adapter(load_model(base_of(policy, key), tokenizer, seed, key), policy, key)
+    with torch.device("cpu"):
+        if policy.startswith(RANDOM):
+            config = load_config(policy, key)
+            config.vocab_size = len(tokenizer)
+            return random_model(config, torch.float32, seed)
+        if is_adapter_folder(policy):
+            return with_adapter(load_model(base_of(policy, key), tokenizer, seed, key), policy, key)
+        return _from_files(policy, key)
+
+
+def _from_files(policy: str, key: str) -> PreTrainedModel:
     found = _locate(policy, key, "config.json")
     # What does not fit or is not there comes back as a list; transformers by itself would draw missing weights at random.
     asked = {"dtype": torch.float32, "output_loading_info": True, "ignore_mismatched_sizes": True}

@@ -148,6 +148,10 @@ class WithoutAdapter:
         """As the policy does."""
         return self._policy.packs
 
+    def reshard(self) -> None:
+        """Give back what a sharded forward pass had gathered."""
+        self._policy.reshard()
+
     @torch.no_grad()
     def __call__(self, batch: MicroBatch, temperature: float) -> tuple[Tensor, Tensor]:
         """See ``Policy.forward``."""

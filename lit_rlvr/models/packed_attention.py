@@ -21,6 +21,10 @@ PACKED = "lit_rlvr_packed"
 """What the attention is called in a model's configuration. Without a layout it is sdpa."""
 
 
+KeysAndValues = dict[int, tuple[Tensor, Tensor]]
+"""Attention layer's number -> keys and values [prefix, key heads, D] of a prompt."""
+
+
 class NotPackableError(Exception):
     """The model's attention is not plain causal attention; says why in a few words."""
 
@@ -33,14 +37,15 @@ class Layout:
         prefix: tokens at its beginning that all sequences see; 0 for none.
         lengths: tokens of each sequence, in order.
         places: [N] int64, where the sequences' tokens stand in [B, longest], flattened; None where all are equally long.
-        memory: attention layer's number -> keys and values [prefix, key heads, D] of the prefix. A layer that is in it
-            has no prefix in the row, one that is not puts its own there; None where nothing is to be kept.
+        fill: each layer puts the prefix's keys and values there; None where nothing is to be kept.
+        known: where each layer finds them; the row then holds no prefix. None where it does.
     """
 
     prefix: int
     lengths: tuple[int, ...]
     places: Tensor | None = None
-    memory: dict[int, tuple[Tensor, Tensor]] | None = None
+    fill: KeysAndValues | None = None
+    known: KeysAndValues | None = None
 
     @property
     def longest(self) -> int:
@@ -107,16 +112,16 @@ def packed_attention(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     number = int(module.layer_idx)  # type: ignore[arg-type]
     outs = []
-    if layout.memory is not None and number in layout.memory:
-        common = layout.memory[number]
+    if layout.known is not None:
+        common = layout.known[number]  # a layer that is not there fails: the row has no prefix for it to compute
     else:
         common = key[: layout.prefix], value[: layout.prefix]
         if layout.prefix:
             mine, query, key, value = query[: layout.prefix], *(x[layout.prefix :] for x in (query, key, value))
             nothing = common[0][:0], common[1][:0]
             outs.append(_attend(mine[None], common[0][None], common[1][None], nothing, scale)[0])
-        if layout.memory is not None:
-            layout.memory[number] = common
+        if layout.fill is not None:
+            layout.fill[number] = common
     if len(query):
         outs.append(_sequences(query, key, value, common, layout, scale))
     return torch.cat(outs)[None], None

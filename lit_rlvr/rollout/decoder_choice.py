@@ -53,8 +53,8 @@ def _self_check(config: PretrainedConfig) -> tuple[Tensor, float]:
     rotary = rotary_of(module)
     decoder = LlamaDecoder(small, names, rotary, torch.float32, cpu, small.vocab_size)
     decoder.load(module)
-    tokens = torch.randint(small.vocab_size, (2, 9), generator=torch.Generator().manual_seed(1))
-    with torch.inference_mode(), torch.autocast("cpu", enabled=False):
+    with torch.device("cpu"), torch.inference_mode(), torch.autocast("cpu", enabled=False):
+        tokens = torch.randint(small.vocab_size, (2, 9), generator=torch.Generator().manual_seed(1))
         expected = module(tokens, use_cache=False).logits.log_softmax(-1)
         # Two prompts of unequal length, so that padding and positions are looked at too.
         logits = [decoder.begin([tokens[0, 2:5].tolist(), tokens[1, :5].tolist()], [1, 1], 4)]

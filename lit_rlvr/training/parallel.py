@@ -1,13 +1,12 @@
 """What the update needs to know of the processes it runs in: sums over them, when to synchronise, how to stay in step."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
-from torch import Tensor, nn
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -58,18 +57,20 @@ class Parallel:
         most = int(self.reduce([float(len(batches))], largest=True)[0])
         return real + [(batches[-1][-1:], False)] * (most - len(batches))
 
-    @contextmanager
-    def synchronise(self, models: list[nn.Module], last: bool) -> Iterator[None]:
-        """Gradients are averaged over ranks on the last micro-batch only: the number of earlier ones may then differ."""
-        if isinstance(self.strategy, DDPStrategy):
-            with nullcontext() if last else self.strategy.block_backward_sync():
-                yield
-        elif self.sharded:
-            for model in models:
-                model.set_requires_gradient_sync(last)  # type: ignore[operator]  # FSDP2 adds the method to the module
-            yield
-        else:
-            yield
+    def synchronise(self, last: bool) -> AbstractContextManager[None]:
+        """Average gradients over ranks in the backward pass within.
+
+        DDP does it on the last micro-batch only: the number of earlier ones may then differ. FSDP2 does it on every one, for
+        otherwise it would keep whole float32 gradients until then: 30 GB a rank for 7B parameters.
+        """
+        if isinstance(self.strategy, DDPStrategy) and not last:
+            return self.strategy.block_backward_sync()
+        return nullcontext()
+
+    @property
+    def drops_gradients(self) -> bool:
+        """Whether ``zero_grad`` may free gradients; under DDP they are views of memory that stays in any case."""
+        return not isinstance(self.strategy, DDPStrategy)
 
     def full(self, tensor: Tensor) -> Tensor:
         """A sharded tensor put together, any other as it is."""

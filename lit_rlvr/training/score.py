@@ -13,6 +13,7 @@ from lit_rlvr.algorithms.algorithm import Algorithm
 from lit_rlvr.algorithms.packing import MicroBatch, lay_out, micro_batches
 from lit_rlvr.algorithms.subsets import kept_weights
 from lit_rlvr.experience import Experience, Rollouts
+from lit_rlvr.models.body import Body
 from lit_rlvr.models.critic import Critic
 from lit_rlvr.models.lora import WithoutAdapter
 from lit_rlvr.models.policy import Policy
@@ -60,7 +61,7 @@ def scored(
     everything = list(range(len(rollouts)))
 
     def logprobs(model: Policy | WithoutAdapter, chosen: list[int]) -> Tensor:
-        return score(lambda batch: model(batch, temperature)[0], model.packs, rollouts, chosen, budget, parallel)
+        return score(lambda batch: model(batch, temperature)[0], model, rollouts, chosen, budget, parallel)
 
     if optimizer_steps > 1 or algorithm.needs_old_logprobs:
         experience = replace(experience, old_logprobs=logprobs(scorers.policy, everything))
@@ -73,7 +74,7 @@ def scored(
             reference_weights=None if len(asked) == len(rollouts) else rollouts.spread(weights),
         )
     if scorers.critic is not None:
-        values = score(scorers.critic, scorers.critic.packs, rollouts, everything, budget, parallel)
+        values = score(scorers.critic, scorers.critic, rollouts, everything, budget, parallel)
         experience = replace(experience, values=values)
     return experience
 
@@ -81,17 +82,17 @@ def scored(
 @torch.no_grad()
 def score(
     forward: Callable[[MicroBatch], Tensor],
-    share_prompt: bool,
+    model: Body | WithoutAdapter,
     rollouts: Rollouts,
     chosen: list[int],
     budget: int,
     parallel: Parallel,
 ) -> Tensor:
-    """What a model says of every token of the chosen responses.
+    """Ask a model about every token of the chosen responses.
 
     Args:
         forward: micro-batch -> [T] of its tokens.
-        share_prompt: whether the model takes a shared prompt.
+        model: whose forward pass that is. Where it is sharded it is left so: FSDP2 keeps its last part gathered otherwise.
         rollouts: the responses.
         chosen: indices of those that it is asked about, at least one.
         budget: tokens per micro-batch.
@@ -101,9 +102,10 @@ def score(
         [T] float32 on CPU; 0 for tokens of other responses.
     """
     out = torch.zeros(len(rollouts.tokens))
-    for part, live in parallel.padded(micro_batches(rollouts, chosen, budget, share_prompt)):
-        batch = lay_out(rollouts, part, share_prompt)
+    for part, live in parallel.padded(micro_batches(rollouts, chosen, budget, model.packs)):
+        batch = lay_out(rollouts, part, model.packs)
         said = forward(batch.to(parallel.device))
         if live:
             out[batch.tokens] = said.float().cpu()
+    model.reshard()
     return out

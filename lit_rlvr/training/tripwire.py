@@ -115,7 +115,7 @@ class Tripwire:
         policy.eval()  # engines know no dropout
         scored = score(
             lambda batch: policy(batch, sampling.temperature)[0],
-            policy.packs,
+            policy,
             drawn,
             list(range(len(drawn))),
             len(drawn) * (len(prompt) + length),

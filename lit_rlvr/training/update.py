@@ -190,7 +190,7 @@ def update(
         finite, own = True, {}  # of this optimizer step
         for number, (chosen, live) in enumerate(batches):
             batch = lay_out(rollouts, chosen, share_prompt)
-            with parallel.synchronise(learners.models, last=number == len(batches) - 1):
+            with parallel.synchronise(last=number == len(batches) - 1):
                 there = batch.to(parallel.device)
                 logprobs, entropy = policy(there, sampling.temperature)
                 values = None if critic is None else critic(there)
@@ -244,11 +244,11 @@ def _step(
         on_skip()
     elif learners.policy_learns:
         learners.optimizer.step()
-    learners.optimizer.zero_grad()
+    learners.optimizer.zero_grad(set_to_none=parallel.drops_gradients)
     if learners.critic_optimizer is not None:
         if take:
             learners.critic_optimizer.step()
-        learners.critic_optimizer.zero_grad()
+        learners.critic_optimizer.zero_grad(set_to_none=parallel.drops_gradients)
     torch.clear_autocast_cache()  # it holds bf16 copies of the weights, which have just changed
     return norms if take else None
 

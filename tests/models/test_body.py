@@ -1,9 +1,12 @@
 """The packed row against padded rows: which models take it, what a frozen one remembers, and what happens to the rest."""
 
 import warnings
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from lit_rlvr.algorithms.packing import MicroBatch, lay_out
@@ -85,6 +88,27 @@ def test_a_frozen_model_computes_a_prompt_once() -> None:
     assert computed[::2] == [14, 1, 5, 10]
     other = lay_out(rollouts_of([(9, 8)], RESPONSES, n=4), [0])
     torch.testing.assert_close(body.hidden(other), padded_states(body.model, other)[other.select], atol=1e-5, rtol=0)
+
+
+def test_a_layer_that_gets_copies_of_its_arguments_is_found_out() -> None:
+    body = Body(random_model()).requires_grad_(False)
+
+    def copied(
+        layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        layout = named["layout"]
+        return arguments, {**named, "layout": replace(layout, fill=None if layout.fill is None else dict(layout.fill))}
+
+    hook = body.model.model.layers[1].register_forward_pre_hook(copied, with_kwargs=True)
+    with torch.no_grad(), pytest.raises(RuntimeError, match="Of 2 attention layers only 1 remembered"):
+        body.hidden(_batch())
+    hook.remove()
+    with torch.no_grad():
+        body.hidden(_batch())
+        assert body._remembered is not None
+        del body._remembered.memory[1]
+        with pytest.raises(KeyError):  # and not the whole row's attention joined with half a memory
+            body.hidden(_batch())
 
 
 def test_a_model_in_training_remembers_nothing() -> None:

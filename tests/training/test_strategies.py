@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from lightning import Trainer
-from lightning.pytorch.strategies import FSDPStrategy, StrategyRegistry
+from lightning import LightningModule, Trainer
+from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_only
+from torch.utils.data import DataLoader
 
 from lit_rlvr.errors import UserError
+from lit_rlvr.training.parallel import Parallel
 from lit_rlvr.training.strategies import FSDP2Strategy, refuse_unsupported, register
 
 
@@ -75,3 +77,45 @@ def test_a_process_started_by_another_takes_its_share_of_the_cores(
         assert launcher.launch(torch.get_num_threads) == 3
     finally:
         torch.set_num_threads(1)
+
+
+class _Gradients(LightningModule):
+    """Two backward passes and an update in each step, as ours are; looks at where the gradients are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+        self.storages: list[int] = []
+
+    def training_step(self, batch: torch.Tensor, batch_idx: int) -> None:
+        assert isinstance(self.trainer.strategy, DDPStrategy)
+        optimizer = self.optimizers()
+        self._look()
+        with self.trainer.strategy.block_backward_sync():
+            self.manual_backward(self.net(batch).sum())
+        self._look()
+        self.manual_backward(self.net(batch).sum())
+        self._look()
+        optimizer.step()  # type: ignore[union-attr]
+        optimizer.zero_grad(set_to_none=Parallel(self.trainer.strategy, self.device).drops_gradients)  # type: ignore[union-attr]
+
+    def _look(self) -> None:
+        gradients = [p.grad for p in self.net.parameters()]
+        self.storages.append(len({-1 if g is None else g.untyped_storage().data_ptr() for g in gradients}))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.net.parameters(), lr=0.1)
+
+
+@pytest.mark.parametrize(("strategy", "storages"), [("ddp", [1] * 6), (DDPStrategy(), [1, 4, 4, 4, 4, 4])])
+def test_gradients_live_in_the_buckets_of_ddp(strategy: Any, storages: list[int]) -> None:
+    """Of the four parameters all gradients are views of one bucket, from before the first backward pass; not in plain DDP."""
+    register()
+    module = _Gradients()
+    trainer = Trainer(
+        max_epochs=1, accelerator="cpu", devices=1, strategy=strategy, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(module, DataLoader(torch.ones(2, 3), batch_size=1))  # type: ignore[arg-type]
+    assert module.storages == storages

@@ -34,7 +34,7 @@ def _experience(rewards: list[float], stopped: list[bool] | None = None, policy:
 
 def _score(policy: Policy, rollouts: Rollouts, temperature: float = 1.0, budget: int = 1000) -> torch.Tensor:
     everything = list(range(len(rollouts)))
-    return score(lambda batch: policy(batch, temperature)[0], policy.packs, rollouts, everything, budget, PARALLEL)
+    return score(lambda batch: policy(batch, temperature)[0], policy, rollouts, everything, budget, PARALLEL)
 
 
 def _update(
