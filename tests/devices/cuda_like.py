@@ -5,6 +5,7 @@ another device, and under ``torch.device("cuda:0")``, where Lightning calls `con
 makes its tensor there. Numbers and gradients are real. Not seen: what happens inside one call of torch, and in a backward pass.
 """
 
+import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -53,7 +54,7 @@ class CudaLike(TorchFunctionMode):
             return self._moved(func, args, kwargs)
         if func is Tensor.numpy and self.holds(args[0]):
             raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() first.")
-        tensors = list(_tensors((args, kwargs)))
+        tensors = list(tensors_in((args, kwargs)))
         device = self._goal(func, tensors, kwargs)
         self._refuse_foreign_generator(kwargs.get("generator"), device)
         if func not in _MEETS_ANY:
@@ -75,7 +76,7 @@ class CudaLike(TorchFunctionMode):
     def _mark(self, made: Any) -> None:
         if len(self._there) > 10_000:  # references to storages that are gone
             self._there = {key: found for key, found in self._there.items() if not found.expired()}
-        for tensor in _tensors(made):
+        for tensor in tensors_in(made):
             if tensor.device.type == "cpu" and tensor.layout == torch.strided:
                 storage = tensor.untyped_storage()
                 self._there[storage._cdata] = StorageWeakRef(storage)
@@ -145,7 +146,7 @@ class CudaLike(TorchFunctionMode):
         first = bool(tensors) and self.holds(tensors[0])
         if func is _GET_ITEM and first:  # may be asked by indices of either
             return
-        if func is _SET_ITEM and first and not any(True for _ in _tensors(args[1])):  # a copy
+        if func is _SET_ITEM and first and not any(True for _ in tensors_in(args[1])):  # a copy
             return
         there = [self.holds(tensor) for tensor in tensors]
         foreign = [t for t, on in zip(tensors, there, strict=True) if not on and t.dim() > 0 and t.device == CPU]
@@ -156,15 +157,15 @@ class CudaLike(TorchFunctionMode):
             )
 
 
-def _tensors(content: Any) -> Iterator[Tensor]:
+def tensors_in(content: Any) -> Iterator[Tensor]:
     """Those in nested tuples, lists and dictionaries."""
     if isinstance(content, Tensor):
         yield content
     elif isinstance(content, tuple | list):
         for one in content:
-            yield from _tensors(one)
+            yield from tensors_in(one)
     elif isinstance(content, dict):
-        yield from _tensors(tuple(content.values()))
+        yield from tensors_in(tuple(content.values()))
 
 
 class _OnCuda(SingleDeviceStrategy):
@@ -179,7 +180,7 @@ class _FabricOnCuda(FabricSingle):
 
 @contextmanager
 def cuda_like() -> Iterator[CudaLike]:
-    """Lightning's single device is the pretended one, and what is asked of its driver is answered."""
+    """Lightning's device, single or of each of several processes, is the pretended one, and its driver answers."""
     mode = CudaLike()
 
     def count_seed(seed: int) -> None:
@@ -190,9 +191,22 @@ def cuda_like() -> Iterator[CudaLike]:
         patch.setattr("lightning.fabric.connector.SingleDeviceStrategy", _FabricOnCuda)
         for accelerator in (CPUAccelerator, FabricCPU):
             patch.setattr(accelerator, "setup_device", lambda self, device: None)
+        for library, ids in (("pytorch", "determine_ddp_device_ids"), ("fabric", "_determine_ddp_device_ids")):
+            ddp = importlib.import_module(f"lightning.{library}.strategies.ddp")
+            patch.setattr(ddp.DDPStrategy, "root_device", CUDA)
+            patch.setattr(ddp.DDPStrategy, ids, lambda self: None)
+            patch.setattr(ddp.DDPStrategy, "_get_process_group_backend", lambda self: "gloo")
+            patch.setattr(ddp, "_init_dist_connection", _connected_by_gloo(ddp._init_dist_connection))
         patch.setattr(torch.cuda, "synchronize", lambda device=None: None)
         patch.setattr(torch.cuda, "max_memory_allocated", lambda device=None: 0)
         patch.setattr(torch.cuda, "get_device_name", lambda device=None: "a pretended one")
         patch.setattr(torch.cuda, "manual_seed_all", count_seed)
         with mode:
             yield mode
+
+
+def _connected_by_gloo(connect: Callable[..., None]) -> Callable[..., None]:
+    def without_device(*arguments: Any, device_id: Any = None, **settings: Any) -> None:
+        connect(*arguments, **settings)
+
+    return without_device
