@@ -4,6 +4,7 @@ python -m tests.two_processes.half_precision FOLDER
 """
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from tests.two_processes.gradients import LENGTHS, PROMPTS, REWARDS, SHARES, TIN
 
 TEMPERATURE = 0.6
 STRATEGIES = ("ddp", "fsdp2")
-TOKENS = 60  # of a micro-batch: eight responses of 16 tokens at most and their prompt then fill several
+TOKENS = 50  # of a micro-batch: a prompt of 17 and two responses of 16 at most, so that four make two
 
 
 class Watched(RLVRModule):
@@ -139,7 +140,7 @@ def run(strategy: str, kind: str, processes: int, module_class: type[Watched] = 
     algorithm: Algorithm = settings.pop("algorithm")
     module = module_class(
         TINY_BASE, algorithm, TransformersEngine(), AnswerReward(), seed=3,
-        sampling=Sampling(n=8, temperature=TEMPERATURE, max_tokens=16),
+        sampling=Sampling(n=4, temperature=TEMPERATURE, max_tokens=16),
         optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-4), **settings,
     )  # fmt: skip
     trainer = Trainer(
@@ -153,6 +154,7 @@ def run(strategy: str, kind: str, processes: int, module_class: type[Watched] = 
 def main(folder: Path) -> None:
     """Every strategy and kind one after the other, each rank's into a file of its own."""
     torch.set_num_threads(1)
+    warnings.filterwarnings("error", message=".*returned a view tensor")
     register()
     found = {(strategy, kind): run(strategy, kind, processes=2) for strategy in STRATEGIES for kind in KINDS}
     torch.save(found, folder / f"rank{torch.distributed.get_rank()}.pt")
