@@ -41,6 +41,7 @@ from lit_rlvr.plan import make_plan, threads
 from lit_rlvr.quiet import quieten
 from lit_rlvr.resume import LAST, choose_checkpoint, enter
 from lit_rlvr.rewards.rewards import AnswerReward
+from lit_rlvr.rollout.engine import check_engine
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
 from lit_rlvr.run_lock import locked
 from lit_rlvr.training import strategies
@@ -206,7 +207,8 @@ class RLVRCLI(LightningCLI):
             read_checkpoint(Path(config.ckpt_path))
 
     def before_fit(self) -> None:
-        """The trainer takes the run's folder when it begins."""
+        """The trainer takes the run's folder when it begins; what the engine lacks is said before any process is started."""
+        check_engine(self.model.engine)
         assert isinstance(self.trainer, RLVRTrainer)
         self.trainer.begun_again = self.begun_again
 

@@ -22,7 +22,7 @@ from lit_rlvr.models.policy import Policy, frozen
 from lit_rlvr.names import check_names
 from lit_rlvr.rewards.config import VerifierConfig
 from lit_rlvr.rewards.rewards import Reward
-from lit_rlvr.rollout.engine import RolloutEngine, Sampling
+from lit_rlvr.rollout.engine import RolloutEngine, Sampling, check_engine, release_memory
 from lit_rlvr.seeding import step_seed
 from lit_rlvr.training.clock import Clock, step_seconds
 from lit_rlvr.training.guard import Guard, GuardConfig
@@ -134,6 +134,7 @@ class RLVRModule(LightningModule):
         seed = step_seed(self.seed, int(self.rl_step), self.global_rank)
         with together(self.trainer.world_size), at_once():
             rollouts = self.engine.generate(batch.prompts, self.sampling, seed, self.on_rollout_progress)
+        release_memory(self.engine)
         clock.lap("time/rollout")
         answers = [batch.problems[row].answer for row in rollouts.rows.tolist()]
         verdicts = tuple(self.verifier.verify_many(list(zip(rollouts.texts, answers, strict=True))))
@@ -254,6 +255,7 @@ class RLVRModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Refuse what cannot work, before anything is loaded."""
+        check_engine(self.engine)
         rows = self.trainer.datamodule.share(self.trainer.world_size)  # type: ignore[attr-defined]
         self.algorithm.check(self.sampling.n, rows)
         if rows * self.sampling.n < self.update_config.updates_per_rollout:

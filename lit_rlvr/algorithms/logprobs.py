@@ -99,7 +99,8 @@ class _Score(torch.autograd.Function):
                 grad.mul_(kept.add_(entropy[part, None]).mul_(b).add_(a))
             else:  # an entropy that is only logged
                 grad.mul_(a)
-            grad.neg_().scatter_add_(1, tokens, a)
+            # Each row has one such place, which is read and written once: no order of additions to depend on.
+            grad.neg_().scatter_(1, tokens, grad.gather(1, tokens).add_(a))
             grad = (grad if slope is None else grad.mul_(slope)).to(head.dtype)
             torch.mm(grad, head, out=grad_hidden[part])
             if grad_head is not None:

@@ -12,6 +12,7 @@ from lit_rlvr.doctor.outcome import Findings, Outcome, UnfitError
 from lit_rlvr.doctor.patient import Patient
 from lit_rlvr.doctor.prompts import check_prompts
 from lit_rlvr.evaluation.plan import EvaluationPlan
+from lit_rlvr.rollout.engine import check_engine
 
 IN_THE_TRAINER = ("engine", "update", "sync", "export")
 """Checks that take the model."""
@@ -23,6 +24,7 @@ def examine(module: Patient, data: OneShotDataModule, trainer: Trainer) -> Findi
     Raises:
         UserError: the configuration is wrong, so that no run would begin.
     """
+    check_engine(module.engine)
     plans = [
         plan for one in trainer.callbacks if isinstance(one, PeriodicEvaluation)  # type: ignore[attr-defined]
         for plan in one.plans + one.endpoint_plans

@@ -33,7 +33,7 @@ from lit_rlvr.evaluation.table import render
 from lit_rlvr.mistakes import explain, user_error
 from lit_rlvr.models.any_policy import AnyPolicy, load_policy
 from lit_rlvr.rewards.verifier import Verifier
-from lit_rlvr.rollout.engine import RolloutEngine
+from lit_rlvr.rollout.engine import RolloutEngine, check_engine
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
 
 OVERRIDES = ("limit", "samples", "temperature", "max_tokens", "template", "example", "split", "exclude", "rules")
@@ -53,6 +53,7 @@ def main(arguments: list[str]) -> int:
     if options.devices < 1 or options.batch_responses < 1:
         raise UserError("--devices and --batch_responses must be at least 1.")
     built = parser.instantiate(options)
+    check_engine(built.engine)
     plans = _plans(built)
     transformers.utils.logging.disable_progress_bar()
     policy = load_policy(options.policy, options.tokenizer)

@@ -72,7 +72,12 @@ def engine_dtype(name: str, device: torch.device) -> torch.dtype:
 class RolloutEngine(Protocol):
     """Samples responses from the current policy. Owns its copy of the weights.
 
-    An engine with a ``dtype`` (a name that ``engine_dtype`` knows) says by it how exact its log-probs are.
+    An engine with a ``dtype`` (a name that ``engine_dtype`` knows) says by it how exact its log-probs are. Two methods it may
+    have or not, so neither is asked of a class that is to count as an engine:
+
+    - ``check()`` raises ``UserError`` where the engine cannot run on this machine. Called before anything is loaded.
+    - ``release()`` gives back memory. Called once an RL step, after the rollouts; what follows is ``update_weights`` or
+      ``close``, so the weights may go too. Every rank calls it.
     """
 
     def setup(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: torch.device) -> None:
@@ -100,3 +105,21 @@ class RolloutEngine(Protocol):
 
     def close(self) -> None:
         """Free what the engine holds. May be called twice."""
+
+
+def check_engine(engine: RolloutEngine) -> None:
+    """Let an engine refuse the machine before anything is loaded; one without ``check`` runs everywhere.
+
+    Raises:
+        UserError: the engine cannot run here.
+    """
+    getattr(engine, "check", _nothing)()
+
+
+def release_memory(engine: RolloutEngine) -> None:
+    """Let an engine give back what it does not need until its next ``update_weights``; one without ``release`` keeps it."""
+    getattr(engine, "release", _nothing)()
+
+
+def _nothing() -> None:
+    pass

@@ -12,17 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
-from lit_rlvr.rollout.decoder import left_padded
+from lit_rlvr.rollout.cache_room import UNBOUNDED
+from lit_rlvr.rollout.decoder import FIRST_COLUMNS, PREFILL_TOKENS, left_padded, rows_that_go_on
 from lit_rlvr.rollout.llama_weights import Layer, LlamaWeights
 
-# Prompt tokens per prefill forward: bounds its activations (at hidden 4096 and bfloat16, the gate-up activations of
-# this many tokens take 1.5 GB).
-PREFILL_TOKENS = 32768
 # Tokens that all prompts of a batch must begin with, for these to be computed once: fewer would not pay for a forward of
 # their own. A chat template's opening, and above all worked examples, are many more.
 SHARED_TOKENS = 8
-# Response columns a cache has room for at first; it doubles as responses go on, since most end early.
-FIRST_COLUMNS = 64
+# A cache that cannot double grows by this share of its columns at least, for all of it is copied.
+LEAST_GROWTH = 1 / 4
 
 
 class LlamaDecoder:
@@ -68,6 +66,7 @@ class LlamaDecoder:
         self._norm_shape = (weights.hidden,)
         self._frequencies, self._rotary_scaling = rotary[0].to(device), rotary[1]
         self._table = self._rotary_table(0)
+        self.token_bytes = 2 * len(weights.layers) * self._key_heads * self._head_dim * dtype.itemsize
         self.end()
 
     def _empty(self, *shape: int) -> Tensor:
@@ -77,13 +76,20 @@ class LlamaDecoder:
         """Copy the policy's weights over the own ones, in place. Collective where the parameters are sharded."""
         self._weights.load(policy)
 
-    def begin(self, prompts: Sequence[Sequence[int]], counts: Sequence[int], max_tokens: int) -> Tensor:
+    def split(self, prompts: Sequence[Sequence[int]]) -> tuple[int, int]:
+        """See ``Decoder.split``."""
+        shared = _shared_tokens(prompts)
+        return shared, max(map(len, prompts)) - shared
+
+    def begin(
+        self, prompts: Sequence[Sequence[int]], counts: Sequence[int], max_tokens: int, room: int = UNBOUNDED
+    ) -> Tensor:
         """See ``Decoder.begin``."""
         self._shared = shared = _shared_tokens(prompts)
         ids, real, positions = left_padded([prompt[shared:] for prompt in prompts], self._device)
         positions = positions + shared
         width, rows = ids.shape[1], sum(counts)
-        self._used, self._live, self._limit = width, rows, width + max_tokens
+        self._used, self._live, self._limit, self._room = width, rows, width + max_tokens, room - shared
         self._positions = None
         self._real = None
         per_row = torch.tensor(counts, device=self._device)
@@ -91,8 +97,7 @@ class LlamaDecoder:
             self._positions = positions[:, -1].repeat_interleave(per_row)
             self._real = torch.ones(rows, self._limit, dtype=torch.bool, device=self._device)
             self._real[:, :width] = real.repeat_interleave(per_row, dim=0)
-        columns = min(self._limit, width + FIRST_COLUMNS)
-        shape = (rows, self._key_heads, columns, self._head_dim)
+        shape = (rows, self._key_heads, self._columns(width + FIRST_COLUMNS, width + 1), self._head_dim)
         self._keys = [self._empty(*shape) for _ in self._weights.layers]
         self._values = [self._empty(*shape) for _ in self._weights.layers]
         self._grow_table(shared + self._limit)
@@ -148,6 +153,12 @@ class LlamaDecoder:
             hidden = self._rest(layer, hidden, mixed.transpose(1, 2).reshape(prompts, width, -1))
         return self._logits(hidden[:, -1])
 
+    def fitting(self, rows: int) -> int:
+        """See ``Decoder.fitting``."""
+        if self._used < self._keys[0].shape[2]:
+            return rows
+        return rows_that_go_on(self._room, rows, self._used, self._least_growth, self._limit)
+
     def step(self, tokens: Tensor) -> Tensor:
         """See ``Decoder.step``."""
         if self._used == self._keys[0].shape[2]:
@@ -194,7 +205,7 @@ class LlamaDecoder:
         """See ``Decoder.end``."""
         self._keys, self._values, self._common, self._shared = [], [], [], 0
         self._positions = self._real = None
-        self._used = self._live = self._limit = 0
+        self._used = self._live = self._limit = self._room = 0
 
     def _qkv(self, layer: Layer, hidden: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries, rotated keys and values: [..., heads, head_dim] each."""
@@ -232,12 +243,20 @@ class LlamaDecoder:
             self._table = self._rotary_table(length)
 
     def _grow_cache(self) -> None:
-        columns = min(self._limit, 2 * self._keys[0].shape[2])
+        columns = self._columns(2 * self._used, self._used + self._least_growth)
         for caches in (self._keys, self._values):
             for index, old in enumerate(caches):
                 wider = self._empty(self._live, self._key_heads, columns, self._head_dim)
                 wider[:, :, : self._used] = old[: self._live, :, : self._used]
                 caches[index] = wider
+
+    def _columns(self, wanted: int, least: int) -> int:
+        """Columns for each live row: as many as wanted if there is room, and not fewer than ``least``."""
+        return min(self._limit, max(least, min(wanted, self._room // self._live)))
+
+    @property
+    def _least_growth(self) -> int:
+        return max(1, int(LEAST_GROWTH * self._used))
 
 
 def attend(

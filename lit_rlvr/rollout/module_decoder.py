@@ -9,7 +9,8 @@ from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
 
 from lit_rlvr.models.fresh import fresh_module
 from lit_rlvr.models.weights import named_weights
-from lit_rlvr.rollout.decoder import left_padded
+from lit_rlvr.rollout.cache_room import UNBOUNDED
+from lit_rlvr.rollout.decoder import PREFILL_TOKENS, left_padded, rows_that_go_on
 
 
 class ModuleDecoder:
@@ -35,6 +36,7 @@ class ModuleDecoder:
         self._accepted = set(inspect.signature(self._module.forward).parameters)
         self._own = dict(self._module.named_parameters())
         self.end()
+        self.token_bytes = self._measure()
 
     def load(self, policy: PreTrainedModel) -> None:
         """Copy the policy's weights over the own ones. Collective where parameters are sharded."""
@@ -42,19 +44,35 @@ class ModuleDecoder:
             for name, weight in named_weights(policy):
                 self._own[name].copy_(weight)
 
-    def begin(self, prompts: Sequence[Sequence[int]], counts: Sequence[int], max_tokens: int) -> Tensor:
+    def split(self, prompts: Sequence[Sequence[int]]) -> tuple[int, int]:
+        """See ``Decoder.split``."""
+        return 0, max(map(len, prompts))
+
+    def begin(
+        self, prompts: Sequence[Sequence[int]], counts: Sequence[int], max_tokens: int, room: int = UNBOUNDED
+    ) -> Tensor:
         """See ``Decoder.begin``."""
         ids, real, positions = left_padded(prompts, self._device)
+        width = ids.shape[1]
+        self._columns, self._limit, self._room = width, width + max_tokens, room
         self._cache = DynamicCache(config=self._module.config)
-        self._mask = None if real is None else real.long()
-        logits = self._forward(ids, positions)
+        part = max(1, PREFILL_TOKENS // len(prompts))
+        for start in range(0, width, part):
+            end = start + part
+            self._mask = None if real is None else real[:, :end].long()
+            logits = self._forward(ids[:, start:end], positions[:, start:end])
         owners = torch.repeat_interleave(torch.arange(len(prompts)), torch.tensor(counts)).to(self._device)
         self._positions = positions[:, -1:]
         self._select(owners)
         return logits
 
+    def fitting(self, rows: int) -> int:
+        """See ``Decoder.fitting``."""
+        return rows_that_go_on(self._room, rows, self._columns, 1, self._limit)
+
     def step(self, tokens: Tensor) -> Tensor:
         """See ``Decoder.step``."""
+        self._columns += 1
         self._positions = self._positions + 1
         if self._mask is not None:
             self._mask = torch.cat((self._mask, self._mask.new_ones(len(tokens), 1)), dim=1)
@@ -68,6 +86,17 @@ class ModuleDecoder:
         """See ``Decoder.end``."""
         self._cache = self._mask = None
         self._positions = torch.empty(0, 1, dtype=torch.int64)
+        self._columns = self._limit = self._room = 0
+
+    def _measure(self) -> int:
+        """Bytes that one token leaves in the cache: architectures keep different things there."""
+        with torch.no_grad():
+            self.begin([(0,)], [1], 0)
+        assert self._cache is not None
+        kept = (getattr(layer, name, None) for layer in self._cache.layers for name in ("keys", "values"))
+        held = sum(tensor.nbytes for tensor in kept if tensor is not None)
+        self.end()
+        return max(1, held)
 
     def _select(self, index: Tensor) -> None:
         assert self._cache is not None

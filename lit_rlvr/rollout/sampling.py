@@ -1,12 +1,25 @@
 """The arithmetic of drawing one token per row: temperature, top-k, top-p, inverse CDF. Pure functions.
 
-Every function treats each row by itself, so a response does not depend on which others share its batch.
+Every function treats each row by itself, so a response does not depend on which others share its batch. Probabilities are
+added up as integers: their sum is exact in every order, so that it is the same on every device, and CUDA has no deterministic
+cumulative sum of floating-point numbers.
 """
+
+import math
 
 import torch
 from torch import Tensor
 
 from lit_rlvr.rollout.engine import Sampling
+
+# Units of probability in 1. A power of two, so that scaling rounds nothing; float32 probabilities down to 2**-30 are whole
+# numbers of them, and what smaller ones lose is less than a float64 sum would round away over a large vocabulary. An int64
+# holds the sum of a thousand such rows.
+UNITS = 2**53
+
+# Logits turned into probabilities and drawn from at once, and the bytes that this holds of each at its peak, in top-p: sorted
+# logits and their order, mass in float64 and in units, its sum. Together 2 GB.
+DRAW_ELEMENTS, DRAW_BYTES = 1 << 25, 64
 
 
 def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
@@ -29,9 +42,9 @@ def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
         logits = logits.masked_fill(logits < smallest_kept, float("-inf"))
     if sampling.top_p < 1:
         descending, order = torch.sort(logits, dim=-1, descending=True, stable=True)
-        mass = torch.softmax(descending, dim=-1, dtype=torch.float64)
+        mass = _units(torch.softmax(descending, dim=-1, dtype=torch.float64))
         # A token stays if those before it have not yet reached the mass: the most likely one always stays.
-        cut = mass.cumsum(-1) - mass >= sampling.top_p
+        cut = mass.cumsum(-1) - mass >= math.ceil(sampling.top_p * UNITS)
         logits = logits.masked_fill(torch.zeros_like(cut).scatter_(-1, order, cut), float("-inf"))
     return torch.softmax(logits, dim=-1)
 
@@ -49,12 +62,16 @@ def draw(probs: Tensor, uniforms: Tensor | None) -> tuple[Tensor, Tensor]:
     if uniforms is None:
         chosen, tokens = probs.max(dim=-1)
         return tokens, chosen
-    # In float64, for a float32 sum over a vocabulary of 150,000 is off by more than many of its terms.
-    cumulative = probs.cumsum(-1, dtype=torch.float64)
+    cumulative = _units(probs).cumsum_(-1)
     total = cumulative[:, -1]
-    # u * total may round up to total itself, beyond which there is no token; stay one step below it.
-    threshold = torch.minimum(uniforms * total, torch.nextafter(total, torch.zeros_like(total)))
+    # u * total may round up to total itself, beyond which there is no token; stay one unit below it.
+    threshold = torch.minimum((uniforms * total).to(torch.int64), total - 1)
     # The first token whose cumulative mass exceeds the threshold; its own mass is therefore positive.
-    # Where a probability is no number there is none, and the last one stands in, for its log-prob to tell.
+    # Where probabilities are no numbers some token stands in, for its log-prob to tell.
     tokens = torch.searchsorted(cumulative, threshold[:, None], right=True).clamp_(max=probs.shape[-1] - 1)
     return tokens[:, 0], probs.gather(1, tokens)[:, 0]
+
+
+def _units(probs: Tensor) -> Tensor:
+    """Probabilities as int64 numbers of ``UNITS``, rounded down."""
+    return (probs * float(UNITS)).to(torch.int64)

@@ -5,6 +5,7 @@ Second stage of a training step, like `transformers_engine.py`. vLLM is imported
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,15 @@ class VLLMEngine(RolloutEngine):
         dtype: of the inference copy; ``auto`` is float32 on CPU and bfloat16 elsewhere.
         max_batch: responses decoded at once.
         kv_cache_gb: memory for the key-value cache on CPU, in GiB.
-        gpu_memory_utilization: share of a GPU's memory for weights and key-value cache together.
+        gpu_memory_utilization: share of a GPU's memory that vLLM may fill: its weights, what a step computes, and with all the
+            rest the key-value cache. It is of the card's whole memory, whatever the trainer holds, and set-up fails where less
+            is free. The optimizer's moments are not there yet at that time in a new run, so leave room for them: without
+            ``sleep``, share and trainer's peak make up at most the card; with it, share and what the trainer holds between
+            RL steps (weights, reference, moments), and the peak has the rest to itself while vLLM sleeps.
         enforce_eager: run without compiling and capturing graphs; by default on CPU, where that takes longer than it saves.
         tensor_parallel_size: processes that share an engine. They must be neighbours in rank, and every one of them calls the
             engine equally often.
-        sleep: on a GPU, give the cache's memory back after each rollout and move the weights to host memory.
-
-    Raises:
-        UserError: vLLM is not installed, or of a version this is not tested with.
+        sleep: on a GPU, give back weights and cache after the rollouts of an RL step, until the policy has been updated.
     """
 
     def __init__(
@@ -71,11 +73,11 @@ class VLLMEngine(RolloutEngine):
             raise UserError(
                 f"engine.tensor_parallel_size is {tensor_parallel_size}; an engine has at least one process."
             )
-        check_installed()
         self.dtype, self.max_batch, self.kv_cache_gb = dtype, max_batch, kv_cache_gb
         self.gpu_memory_utilization, self.enforce_eager, self.sleep = gpu_memory_utilization, enforce_eager, sleep
         self.tensor_parallel_size = tensor_parallel_size
         self._llm: Any = None
+        self._sleeps = self._asleep = False
 
     @property
     def llm(self) -> Any:
@@ -84,11 +86,20 @@ class VLLMEngine(RolloutEngine):
             raise RuntimeError("The rollout engine is used before setup() or after close().")
         return self._llm
 
+    def check(self) -> None:
+        """Look for vLLM, which configurations may name where it is not installed.
+
+        Raises:
+            UserError: it is not installed, or of a version that this is not tested with.
+        """
+        check_installed()
+
     def setup(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: torch.device) -> None:
         """Build vLLM's copy of ``policy`` on ``device``. Collective where there are several processes.
 
         Call it when the run's process group is there, as it is from ``on_fit_start`` on.
         """
+        self.check()
         self.close()
         self._tokenizer, self._device, self._ends = tokenizer, device, end_tokens(policy, tokenizer)
         self._vocabulary = min(policy.config.get_text_config().vocab_size, len(tokenizer))
@@ -136,13 +147,28 @@ class VLLMEngine(RolloutEngine):
         with contained(self._device), spoken_for("taking over the policy's weights"):
             self._wake()
             self.llm.collective_rpc(load, args=(weights_for(policy, self._vocabulary, self._dtype),))
-            self.llm.reset_prefix_cache()  # keys and values of the old weights
+            if not self.llm.reset_prefix_cache():
+                raise RuntimeError("its cache still holds keys and values of the old weights")
+
+    def release(self) -> None:
+        """With ``sleep``, give back cache and weights until the next ``update_weights``, which brings all weights anew."""
+        if not self._sleeps or self._asleep:
+            return
+        with contained(self._device), spoken_for("giving memory back"):
+            # Level 1 would copy the weights to pinned host memory and back for nothing. Level 2 drops them; vLLM keeps the
+            # model's buffers (rotary tables, scales of the cache), which no update brings, and the update checks that it
+            # brought every parameter.
+            self.llm.sleep(level=2)
+            self._asleep = True
 
     def close(self) -> None:
         """Free what vLLM holds. May be called twice."""
         if self._llm is None:
             return
         with contained(self._device):
+            # Sleeping memory would be unmapped twice, which CUDA takes for an error; but there may be none to wake up in.
+            with suppress(Exception):
+                self._wake()
             shut_down(self._llm)
             self._llm = None
             leave_group()
@@ -160,13 +186,13 @@ class VLLMEngine(RolloutEngine):
         self._check(asked, sampling)
         ends = (*self._ends, *special_stops(self._tokenizer, sampling.stop))
         stop = StopStrings(self._tokenizer, sampling.stop, ends)
+        if self._asleep:
+            raise RuntimeError(
+                "The rollout engine is asked between release() and update_weights(), and has no weights."
+            )
         parts, mine = self._parts(asked, seed)
         with contained(self._device), spoken_for("generating"):
-            self._wake()
             drawn = draw(self.llm.llm_engine, parts, mine, sampling, ends, stop, progress)
-            if self._sleeps:
-                self.llm.sleep(level=1)
-                self._asleep = True
         return to_rollouts(
             asked,
             sampling.n,

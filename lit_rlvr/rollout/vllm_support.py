@@ -18,6 +18,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from packaging.specifiers import SpecifierSet
 
 from lit_rlvr.errors import UserError, chain, first_line
+from lit_rlvr.rollout.vllm_settings import apart
 
 TESTED = ">=0.32,<0.33"
 """Versions this is tested with; pyproject.toml's extra names the same. The weight transfer uses parts of vLLM that are no
@@ -29,12 +30,17 @@ INSTALL = (
     "torchvision torchaudio torchcodec triton"
 )
 """The second part because PyPI's builds of those want CUDA's libraries, and vLLM imports them where they are."""
+WITHOUT = "or go without it: --model.engine TransformersEngine (of evaluate: --engine TransformersEngine)"
 
 SETTINGS = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine lives in this process, so weights are handed over as they are
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_LOGGING_LEVEL": "ERROR",  # it would tell a page about itself, for every rank
+    # Its first model runner, of which that on CPU is a kind, so that the code tested there is the code that runs. With Triton
+    # at hand vLLM takes its second, which cannot run without a GPU. Set it to 1 to try that one.
+    "VLLM_USE_V2_MODEL_RUNNER": "0",
 }
+"""Where a variable is set already, that value holds."""
 
 _engines = 0
 _own_group = False
@@ -50,17 +56,18 @@ def check_installed() -> None:
             continue
         break
     if found is None or find_spec("vllm") is None:
-        raise UserError(f"VLLMEngine needs vLLM {TESTED}, which is not installed: {INSTALL}.")
+        raise UserError(f"VLLMEngine needs vLLM {TESTED}, which is not installed: {INSTALL}; {WITHOUT}.")
     if not SpecifierSet(TESTED).contains(found.split()[1], prereleases=True):
-        raise UserError(f"VLLMEngine is tested with vLLM {TESTED}, and {found} is installed: {INSTALL}.")
+        raise UserError(f"VLLMEngine is tested with vLLM {TESTED}, and {found} is installed: {INSTALL}; {WITHOUT}.")
 
 
 @contextmanager
 def contained(device: torch.device) -> Iterator[None]:
     """Undo at the end what vLLM does to this process besides its work.
 
-    It seeds and draws from the global random generators, sets variables of the environment, and on CPU makes
-    ``torch.set_num_threads`` a no-op. Autocast and inference mode around it would change or freeze its weights.
+    It seeds and draws from the global random generators, sets variables of the environment and torch's settings
+    (``vllm_settings.apart``), and on CPU makes ``torch.set_num_threads`` a no-op. Autocast and inference mode around it would
+    change or freeze its weights.
     """
     environment, set_num_threads = dict(os.environ), torch.set_num_threads
     os.environ.update({key: value for key, value in SETTINGS.items() if key not in os.environ})
@@ -69,6 +76,7 @@ def contained(device: torch.device) -> Iterator[None]:
             isolate_rng(include_cuda=device.type == "cuda"),
             torch.inference_mode(False),
             torch.autocast(device.type, enabled=False),
+            apart(device),
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore")

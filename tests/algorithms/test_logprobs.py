@@ -102,3 +102,15 @@ def test_one_token() -> None:
     hidden, head, targets = _inputs()
     logprobs, _ = logprobs_and_entropy(hidden[:1], head, targets[:1])
     assert logprobs.shape == (1,)
+
+
+def test_a_gradient_is_added_at_one_place_of_each_row() -> None:
+    """Exact also where the added gradient is large, and where neighbours share a target."""
+    hidden, head, _ = _inputs()
+    targets = torch.zeros(T, dtype=torch.int64)
+    logprobs, _ = logprobs_and_entropy(hidden, head, targets, chunk_logits=5 * V)
+    weights = 1e6 * torch.randn(T, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    ours = torch.autograd.grad(logprobs @ weights, (hidden, head))
+    plain = (hidden @ head.T).log_softmax(-1)[:, 0]
+    for a, b in zip(ours, torch.autograd.grad(plain @ weights, (hidden, head)), strict=True):
+        torch.testing.assert_close(a, b)

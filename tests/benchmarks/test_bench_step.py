@@ -43,11 +43,12 @@ def test_force_rules_ends_out_before_their_time_and_all_else_at_it() -> None:
 
 def test_both_sides_draw_responses_of_the_wanted_lengths() -> None:
     policy = random_model().eval()
-    engine = ForcedEngine(LENGTHS)
-    engine.setup(policy, BareTokenizer(), torch.device("cpu"))
-    ours = engine.generate([(7, 8, 9)], Sampling(n=len(LENGTHS), max_tokens=LIMIT), seed=0)
-    assert ours.lengths.tolist() == LENGTHS
-    assert ours.stopped.tolist() == [length < LIMIT for length in LENGTHS]
+    for at_once in (len(LENGTHS), 4):  # in one batch, and in several
+        engine = ForcedEngine(LENGTHS, max_batch=at_once)
+        engine.setup(policy, BareTokenizer(), torch.device("cpu"))
+        ours = engine.generate([(7, 8, 9)], Sampling(n=len(LENGTHS), max_tokens=LIMIT), seed=0)
+        assert ours.lengths.tolist() == LENGTHS
+        assert ours.stopped.tolist() == [length < LIMIT for length in LENGTHS]
     # The tripwire's probe: other rows, which no wanted length belongs to.
     assert engine.generate([(7, 8, 9)], Sampling(n=8, max_tokens=4), seed=0).lengths.tolist() == [4] * 8
 

@@ -102,7 +102,18 @@ CHECKPOINTS = [
 ]
 
 ENVIRONMENT = [
-    Mistake("vLLM not installed", fit("--model.engine", "VLLMEngine"), r"needs vLLM.*pip install", without=("vllm",)),
+    Mistake(
+        "vLLM not installed",
+        fit("--model.engine", "VLLMEngine"),
+        r"needs vLLM.*pip install.*--model\.engine TransformersEngine",
+        without=("vllm",),
+    ),
+    Mistake(
+        "a doctor for vLLM where it is not installed",
+        ("doctor", *fit("--model.engine", "VLLMEngine")[1:]),
+        r"needs vLLM.*pip install.*--model\.engine TransformersEngine",
+        without=("vllm",),
+    ),
     Mistake(
         "peft not installed", fit("--model.lora", "{rank: 2}"), r"pip install 'lit-rlvr\[lora\]'", without=("peft",)
     ),

@@ -1,5 +1,8 @@
 """Distributions and draws against values worked out by hand."""
 
+from fractions import Fraction
+from itertools import accumulate
+
 import pytest
 import torch
 
@@ -59,3 +62,23 @@ def test_greedy_takes_the_mode() -> None:
     tokens, chosen = draw(torch.tensor([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4]]), None)
     assert tokens.tolist() == [1, 0]
     torch.testing.assert_close(chosen, torch.tensor([0.5, 0.4]))
+
+
+def test_draws_are_those_of_an_exact_sum() -> None:
+    """Fractions have no rounding: the first token whose exact cumulative mass exceeds u times the exact total."""
+    generator = torch.Generator().manual_seed(0)
+    probs = (4 * torch.randn(40, 700, generator=generator)).softmax(-1)
+    uniforms = torch.rand(40, dtype=torch.float64, generator=generator)
+    tokens, _ = draw(probs, uniforms)
+    for row, uniform, token in zip(probs.tolist(), uniforms.tolist(), tokens.tolist(), strict=True):
+        sums = list(accumulate(map(Fraction, row)))
+        assert token == next(i for i, mass in enumerate(sums) if mass > Fraction(uniform) * sums[-1])
+
+
+def test_what_is_no_number_is_told_by_its_probability() -> None:
+    probs = probabilities(
+        torch.tensor([[0.0, float("nan"), 1.0], [0.0, 1.0, float("inf")], [0.0, 1.0, 2.0]]), Sampling()
+    )
+    tokens, chosen = draw(probs, torch.full((3,), 0.5, dtype=torch.float64))
+    assert chosen.isnan().tolist() == [True, True, False]
+    assert 0 <= tokens.min() <= tokens.max() < 3

@@ -147,9 +147,9 @@ def test_a_prompt_is_prefilled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[tuple[int, ...]]] = []
     begin = engine.decoder.begin
 
-    def watched(prompts: list[tuple[int, ...]], counts: list[int], max_tokens: int) -> torch.Tensor:
+    def watched(prompts: list[tuple[int, ...]], counts: list[int], max_tokens: int, room: int) -> torch.Tensor:
         seen.append(list(prompts))
-        logits = begin(prompts, counts, max_tokens)
+        logits = begin(prompts, counts, max_tokens, room)
         assert len(logits) == len(prompts)
         return logits
 
@@ -180,9 +180,9 @@ def test_token_budget_splits_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     rows: list[int] = []
     begin = split.decoder.begin
 
-    def watched(prompts: list[tuple[int, ...]], counts: list[int], max_tokens: int) -> torch.Tensor:
+    def watched(prompts: list[tuple[int, ...]], counts: list[int], max_tokens: int, room: int) -> torch.Tensor:
         rows.append(sum(counts) * (max(map(len, prompts)) + max_tokens))
-        return begin(prompts, counts, max_tokens)
+        return begin(prompts, counts, max_tokens, room)
 
     monkeypatch.setattr(split.decoder, "begin", watched)
     prompts, sampling = [(5, 9, 11), (6, 7, 8, 9, 10)], Sampling(n=6, max_tokens=20)

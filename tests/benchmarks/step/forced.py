@@ -5,10 +5,14 @@ Between the model's logits and the draw: a wrapper around our engine's decoder, 
 
 from collections.abc import Sequence
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
 
+from lit_rlvr.experience import Rollouts
+from lit_rlvr.rollout.decoding import decode
+from lit_rlvr.rollout.engine import Progress, Sampling
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
 
 RULED_OUT = -1e4
@@ -36,19 +40,31 @@ def force(logits: Tensor, wanted: Tensor, number: int, ends: Sequence[int], limi
 class ForcedDecoder:
     """A decoder of ours, with forced lengths."""
 
-    def __init__(self, decoder: Any, lengths: Sequence[int], ends: Sequence[int]) -> None:
-        self._decoder, self._lengths, self._ends = decoder, torch.tensor(lengths), ends
+    def __init__(self, decoder: Any, ends: Sequence[int]) -> None:
+        self._decoder, self._ends = decoder, ends
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._decoder, name)
 
-    def begin(self, prompts: Sequence[Sequence[int]], counts: Sequence[int], max_tokens: int) -> Tensor:
-        """The rollouts of a step, in one batch; or the tripwire's few tokens, which never end."""
-        assert len(prompts) == 1
-        rows, probe = counts[0], torch.full((counts[0],), max_tokens)
-        self._wanted = self._lengths if rows == len(self._lengths) else probe
-        self._number, self._limit = 1, max_tokens
-        return force(self._decoder.begin(prompts, counts, max_tokens), probe[:1], 1, self._ends, max_tokens)
+    def expect(self, wanted: Sequence[int] | None, drawn: int) -> None:
+        """Say how long the responses of the batch that begins next are to be.
+
+        Args:
+            wanted: tokens of each row's response; None where they shall never end.
+            drawn: tokens of each that an earlier batch has drawn.
+        """
+        self._lengths, self._drawn = wanted, drawn
+
+    def begin(self, prompts: Sequence[Sequence[int]], counts: Sequence[int], max_tokens: int, *room: int) -> Tensor:
+        """See ``Decoder``."""
+        self._limit = self._drawn + max_tokens
+        never = [self._limit] * sum(counts)
+        self._wanted = torch.tensor(never if self._lengths is None else self._lengths)
+        self._number = self._drawn + 1
+        # Logits are those of distinct prompts. Equal ones begin together, and no response has but one token.
+        first = self._wanted[torch.tensor([0, *counts[:-1]]).cumsum(0)]
+        logits = self._decoder.begin(prompts, counts, max_tokens, *room)
+        return force(logits, first, self._number, self._ends, self._limit)
 
     def step(self, tokens: Tensor) -> Tensor:
         """See ``Decoder``."""
@@ -62,7 +78,10 @@ class ForcedDecoder:
 
 
 class ForcedEngine(TransformersEngine):
-    """Our engine, with forced lengths."""
+    """Our engine, with forced lengths: sample i of a call for as many responses as there are lengths gets the i-th.
+
+    Calls for another number are the tripwire's probes, whose responses never end.
+    """
 
     def __init__(self, lengths: Sequence[int], **settings: Any) -> None:
         super().__init__(**settings)
@@ -71,7 +90,23 @@ class ForcedEngine(TransformersEngine):
     def setup(self, *arguments: Any) -> None:
         """See ``RolloutEngine``."""
         super().setup(*arguments)
-        self._decoder = ForcedDecoder(self._decoder, self.lengths, list(self._ends))
+        self._decoder = ForcedDecoder(self._decoder, list(self._ends))
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seed: int, progress: Progress | None = None
+    ) -> Rollouts:
+        """See ``RolloutEngine``."""
+        forced = len(prompts) * sampling.n == len(self.lengths)
+
+        # Rows may be decoded in several batches, and in any order: only here it is known which samples they are.
+        def decode_forced(decoder: Any, batch: Any, *others: Any) -> Any:
+            samples = [sample for group in batch.samples for sample in group]
+            wanted = [self.lengths[sample] for sample in samples] if forced else None
+            decoder.expect(wanted, getattr(batch, "drawn", 0))
+            return decode(decoder, batch, *others)
+
+        with patch("lit_rlvr.rollout.transformers_engine.decode", decode_forced):
+            return super().generate(prompts, sampling, seed, progress)
 
 
 class ForcedProcessor:

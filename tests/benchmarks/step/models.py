@@ -60,6 +60,13 @@ def folder_of(model: str, source: str, into: Path) -> Path:
 
 def write_random(config: PretrainedConfig, folder: Path) -> None:
     """A random model, saved in bfloat16 to be half as large, with a tokenizer of as many words."""
+    write_tokenizer(config, folder)
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
+
+
+def write_tokenizer(config: PretrainedConfig, folder: Path) -> None:
+    """A tokenizer of as many words as the configuration has room for, whose special tokens the configuration is told."""
     # Special tokens are found within words, too, and no word has these signs in it.
     special = {"unk_token": "<unk>", "pad_token": "<pad>", "eos_token": "<end>"}
     words = [*special.values(), *(_letters(i) for i in range(len(special), config.vocab_size))]
@@ -67,8 +74,6 @@ def write_random(config: PretrainedConfig, folder: Path) -> None:
     core.pre_tokenizer = pre_tokenizers.Whitespace()
     PreTrainedTokenizerFast(tokenizer_object=core, **special).save_pretrained(folder)
     config.pad_token_id, config.eos_token_id, config.bos_token_id = 1, 2, None
-    torch.manual_seed(0)
-    AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
 
 
 def _letters(number: int) -> str:
