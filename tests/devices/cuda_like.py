@@ -198,7 +198,9 @@ def cuda_like() -> Iterator[CudaLike]:
             patch.setattr(ddp.DDPStrategy, "_get_process_group_backend", lambda self: "gloo")
             patch.setattr(ddp, "_init_dist_connection", _connected_by_gloo(ddp._init_dist_connection))
         patch.setattr(torch.cuda, "synchronize", lambda device=None: None)
-        patch.setattr(torch.cuda, "max_memory_allocated", lambda device=None: 0)
+        for asked in ("max_memory_allocated", "memory_allocated", "memory_reserved"):
+            patch.setattr(torch.cuda, asked, lambda device=None: 0)
+        patch.setattr(torch.cuda, "mem_get_info", lambda device=None: (80 * 10**9, 80 * 10**9))
         patch.setattr(torch.cuda, "get_device_name", lambda device=None: "a pretended one")
         patch.setattr(torch.cuda, "manual_seed_all", count_seed)
         with mode:
