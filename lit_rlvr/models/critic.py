@@ -37,4 +37,4 @@ class Critic(Body):
         with torch.autocast(hidden.device.type, enabled=False):
             kind = hidden.dtype if hidden.dtype == torch.float64 else torch.float32
             values = nn.functional.linear(hidden.to(kind), self.head.weight.to(kind), self.head.bias.to(kind))
-        return values.squeeze(-1)
+        return values.squeeze(-1).clone()  # not a view: FSDP2 warns of outputs that are
