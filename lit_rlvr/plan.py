@@ -154,7 +154,9 @@ def _card_lines(
     if over <= 0 and memory.at_once:
         return [("card", f"{name}: fits, with {(card.bytes - memory.peak) / 1e9:,.1f} GB left"), *lines]
     too_much = (
-        f"{over / 1e9:,.1f} GB too much ({kept})" if over > 0 else "vLLM's share has no room for a single response"
+        f"{max(over / 1e9, 0.1):,.1f} GB too much ({kept})"
+        if over > 0
+        else "vLLM's share has no room for a single response"
     )
     found = remedy(shape, run, card.bytes, rows, module.update_config.aggregation == "paper")
     if found is None:

@@ -13,12 +13,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from transformers import Qwen2Config
+from transformers import LlamaConfig, Qwen2Config
 
 from lit_rlvr.cli import run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-CARDS = (80, 40, 24)
+CARDS = (80, 48, 40, 24)
 MODELS = {
     "1.5B": Qwen2Config(
         hidden_size=1536, num_hidden_layers=28, num_attention_heads=12, num_key_value_heads=2, intermediate_size=8960,
@@ -28,18 +28,31 @@ MODELS = {
         hidden_size=3584, num_hidden_layers=28, num_attention_heads=28, num_key_value_heads=4, intermediate_size=18_944,
         vocab_size=152_064, tie_word_embeddings=False, max_position_embeddings=4096,
     ),
+    "3B Llama": LlamaConfig(
+        hidden_size=3072, num_hidden_layers=28, num_attention_heads=24, num_key_value_heads=8, head_dim=128,
+        intermediate_size=8192, vocab_size=128_256, tie_word_embeddings=True, max_position_embeddings=131_072,
+    ),
+    "1.5B distilled": Qwen2Config(
+        hidden_size=1536, num_hidden_layers=28, num_attention_heads=12, num_key_value_heads=2, intermediate_size=8960,
+        vocab_size=151_936, tie_word_embeddings=False, max_position_embeddings=131_072,
+    ),
 }  # fmt: skip
-"""Qwen2.5-Math's."""
+"""Qwen2.5-Math's two, Llama-3.2-3B-Instruct's and DeepSeek-R1-Distill-Qwen-1.5B's."""
 ROWS = (
     ("1.5B", "1", ("model/qwen2.5-math-1.5b", "strategy/single")),
     ("1.5B", "8, ddp", ("model/qwen2.5-math-1.5b", "strategy/ddp")),
     ("1.5B", "8, fsdp2", ("model/qwen2.5-math-1.5b", "strategy/fsdp2")),
     ("1.5B", "2, fsdp2", ("model/qwen2.5-math-1.5b", "memory/40gb")),
+    ("1.5B", "1", ("model/qwen2.5-math-1.5b", "memory/48gb")),
     ("1.5B", "1", ("model/qwen2.5-math-1.5b", "memory/24gb")),
     ("7B", "1", ("model/qwen2.5-math-7b", "strategy/single")),
     ("7B", "8, ddp", ("model/qwen2.5-math-7b", "strategy/ddp")),
     ("7B", "8, fsdp2", ("model/qwen2.5-math-7b", "strategy/fsdp2")),
     ("7B", "1", ("model/qwen2.5-math-7b", "strategy/single", "model/lora")),
+    ("3B Llama", "1", ("model/llama-3.2-3b-instruct", "strategy/single")),
+    ("3B Llama", "8, fsdp2", ("model/llama-3.2-3b-instruct", "strategy/fsdp2")),
+    ("1.5B distilled", "1", ("model/deepseek-r1-distill-qwen-1.5b", "strategy/single")),
+    ("1.5B distilled", "8, fsdp2", ("model/deepseek-r1-distill-qwen-1.5b", "strategy/fsdp2")),
 )
 """Model, GPUs, and the files on top of `paper.yaml`."""
 
