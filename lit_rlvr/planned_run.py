@@ -22,6 +22,9 @@ from lit_rlvr.rollout.transformers_engine import TransformersEngine
 from lit_rlvr.rollout.vllm_engine import VLLMEngine
 from lit_rlvr.training.strategies import FSDP2Strategy
 
+ADAMW_BYTES = 8
+"""Of state per parameter: what an optimizer is taken to keep that cannot be tried on a CPU."""
+
 PROBE = 256
 """Rows and columns of the matrix that an optimizer is tried on: large enough for 8-bit states, which small tensors do not get."""
 
@@ -185,7 +188,10 @@ def state_bytes(factory: Callable[[Iterable[Tensor]], Optimizer], on_gpu: bool =
     if "8bit" in kind.__name__.lower():  # two states of a byte and their scales; torchao would compile for a minute
         return 2.1, 0
     weight.grad = torch.zeros_like(weight)
-    optimizer.step()
+    try:
+        optimizer.step()
+    except Exception:  # whatever one says that runs on GPUs alone
+        return ADAMW_BYTES, 0
     state = sum(value.nbytes for value in optimizer.state[weight].values() if isinstance(value, Tensor) and value.ndim)
     # On a GPU PyTorch's own take all parameters at once where they are not fused, and a list of all square roots with it.
     listed = on_gpu and kind.__module__.startswith("torch.optim") and not optimizer.defaults.get("fused")

@@ -101,3 +101,11 @@ def test_a_card_elsewhere_takes_as_many_processes_as_asked_for(
 def test_a_card_has_some_memory() -> None:
     with pytest.raises(UserError, match="--memory is 0"):
         plan_for_a_card_elsewhere(0, Namespace())
+
+
+def test_an_optimizer_for_gpus_alone_counts_as_adamw() -> None:
+    class OnGPUs(torch.optim.SGD):
+        def step(self, closure: Any = None) -> None:
+            raise RuntimeError("this kernel is not compiled for CPU")
+
+    assert state_bytes(lambda parameters: OnGPUs(parameters, lr=1.0)) == (8, 0)

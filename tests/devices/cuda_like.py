@@ -8,6 +8,7 @@ makes its tensor there. Numbers and gradients are real. Not seen: what happens i
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -202,6 +203,8 @@ def cuda_like() -> Iterator[CudaLike]:
             patch.setattr(torch.cuda, asked, lambda device=None: 0)
         patch.setattr(torch.cuda, "mem_get_info", lambda device=None: (80 * 10**9, 80 * 10**9))
         patch.setattr(torch.cuda, "get_device_name", lambda device=None: "a pretended one")
+        properties = SimpleNamespace(name="a pretended one", total_memory=80 * 10**9)
+        patch.setattr(torch.cuda, "get_device_properties", lambda device=None: properties)
         patch.setattr(torch.cuda, "manual_seed_all", count_seed)
         with mode:
             yield mode

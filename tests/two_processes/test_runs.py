@@ -127,8 +127,11 @@ def test_strategies_are_swapped_by_one_flag(whole: dict[str, tuple[Path, str]]) 
             for c in (one, other)
         )
         assert (a - b).norm() <= 1e-5 * a.norm()
-    assert "2 (DDP), 2 rows = 16 responses and 1 thread each, the whole model" in whole["ddp"][1]
-    assert "2 (FSDP2), 2 rows = 16 responses and 1 thread each, weights, gradients and" in whole["fsdp2"][1]
+    holds = {"ddp": "2 (DDP)", "fsdp2": "2 (FSDP2)"}
+    what = {"ddp": "the whole model", "fsdp2": "weights, gradients and moments sharded"}
+    for strategy in STRATEGIES:
+        said = " ".join(whole[strategy][1].split())  # printed at 80 columns
+        assert f"{holds[strategy]}, 2 rows = 16 responses and 1 thread each, {what[strategy]}" in said
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
