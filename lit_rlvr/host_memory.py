@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from lit_rlvr.estimate import Run, Shape
+from lit_rlvr.estimate import Run
+from lit_rlvr.models.shape import Shape
 
 HOST_PROCESS_BYTES = 3e9
 """Of a process with CUDA's libraries, its share of a verifier, and buffers. A guess; on CPU without any it is 0.45e9."""

@@ -1,6 +1,6 @@
 """RLVRModule: the policy, the reference, the engine and the algorithm, and the training step that joins them."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from lightning import LightningModule
@@ -13,7 +13,6 @@ from transformers import PreTrainedModel
 from lit_rlvr.algorithms.algorithm import Algorithm
 from lit_rlvr.errors import UserError
 from lit_rlvr.experience import Experience, PromptBatch, StepRecord
-from lit_rlvr.models.body import Body
 from lit_rlvr.models.critic import Critic
 from lit_rlvr.models.export import CHECKPOINT_KEY, describe_policy
 from lit_rlvr.models.loading import check_critic, load_config, load_model, load_tokenizer
@@ -31,12 +30,10 @@ from lit_rlvr.training.loss_scaling import UNSCALED, restore_scaler, take_scaler
 from lit_rlvr.training.optimizers import adamw, critic_adamw, refuse_unshardable
 from lit_rlvr.training.parallel import Parallel
 from lit_rlvr.training.score import Scorers, scored
-from lit_rlvr.training.sharding import load_once, shard
+from lit_rlvr.training.sharding import load_once, sharded
 from lit_rlvr.training.step_metrics import step_metrics
 from lit_rlvr.training.tripwire import Tripwire, TripwireConfig
 from lit_rlvr.training.update import Learners, OnSkip, UpdateConfig, UpdateSums, update
-
-AnyBody = TypeVar("AnyBody", bound=Body)
 
 
 class RLVRModule(LightningModule):
@@ -227,31 +224,22 @@ class RLVRModule(LightningModule):
                 adapter = add_adapter(policy.model, self.lora, self.policy_source, self.seed)
                 # Under FSDP2 other ranks than the first have not read the base.
                 self.adapter = self.trainer.strategy.broadcast(adapter)
-            self.policy = self._sharded(policy)
+            self.policy = sharded(policy, self.trainer.strategy)
             # Outside the module tree: a frozen copy has no place in checkpoints, nor in DDP's buckets.
             self.__dict__["reference"] = self._reference() if self.algorithm.needs_reference else None
             self.critic = None
             if self.algorithm.needs_critic:
                 critic = Critic(self._load(self.critic_source, "model.critic"), self.gradient_checkpointing)
-                self.critic = self._sharded(critic)
+                self.critic = sharded(critic, self.trainer.strategy)
 
     def _load(self, source: str, key: str = "model.policy") -> PreTrainedModel:
-        def load() -> PreTrainedModel:
-            return load_model(source, self.tokenizer, self.seed, key)
-
-        return load() if self.device_mesh is None else load_once(load, self.trainer.strategy)
-
-    def _sharded(self, body: AnyBody) -> AnyBody:
-        if self.device_mesh is not None:
-            root = self.trainer.strategy.root_device
-            shard(body, self.device_mesh["data_parallel"], root, str(self.trainer.precision))
-        return body
+        return load_once(lambda: load_model(source, self.tokenizer, self.seed, key), self.trainer.strategy)
 
     def _reference(self) -> Policy | WithoutAdapter:
         if self.reference_source is None:
             return WithoutAdapter(self.policy)
         model = self._load(self.reference_source, "model.reference")
-        return self._sharded(frozen(Policy(model, len(self.tokenizer))))
+        return sharded(frozen(Policy(model, len(self.tokenizer))), self.trainer.strategy)
 
     def configure_optimizers(self) -> list[Optimizer]:
         """The optimizer over what is trained of the policy, and one over the critic's parameters."""

@@ -11,9 +11,10 @@ from lightning.pytorch.strategies import DDPStrategy
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from lit_rlvr.data.datamodule import OneShotDataModule
-from lit_rlvr.estimate import SPARE, Memory, Run, Shape, estimate
+from lit_rlvr.estimate import SPARE, Memory, Run, estimate
 from lit_rlvr.host_memory import disk_space, host_memory
 from lit_rlvr.models.lora import LoRAConfig, add_adapter
+from lit_rlvr.models.shape import Shape
 from lit_rlvr.module import RLVRModule
 from lit_rlvr.planned_run import Card, card_of, planned_run
 from lit_rlvr.remedies import remedy

@@ -4,7 +4,8 @@ from dataclasses import replace
 from itertools import combinations, product
 from typing import NamedTuple
 
-from lit_rlvr.estimate import Run, Shape, estimate
+from lit_rlvr.estimate import Run, estimate
+from lit_rlvr.models.shape import Shape
 
 EIGHT_BIT_MOMENTS = 2.1
 """Bytes per parameter of AdamW's states in 8 bits: two of a byte, and a scale for each block of them."""

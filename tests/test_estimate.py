@@ -6,7 +6,8 @@ import pytest
 from transformers import LlamaConfig
 
 from lit_rlvr.algorithms.logprobs import CHUNK_LOGITS
-from lit_rlvr.estimate import ASLEEP_BYTES, CUDA_BYTES, PROCESS_BYTES, SPARE, Run, Shape, estimate
+from lit_rlvr.estimate import ASLEEP_BYTES, CUDA_BYTES, PROCESS_BYTES, SPARE, Run, estimate
+from lit_rlvr.models.shape import Shape
 
 SHAPE = Shape(parameters=1000, layers=10, hidden=6, queries=6, keys=2, intermediate=20, vocabulary=50)
 RUN = Run(responses=4, tokens=8, prompt=4, micro_batch_tokens=100, half=False, engine_half=False, trained=1000)

@@ -14,10 +14,11 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from transformers import AutoModelForCausalLM, Qwen2Config
 
-from lit_rlvr.estimate import Run, Shape, micro_batch
+from lit_rlvr.estimate import Run, micro_batch
 from lit_rlvr.models import body
 from lit_rlvr.models.lora import LoRAConfig
 from lit_rlvr.models.policy import Policy
+from lit_rlvr.models.shape import Shape
 from lit_rlvr.plan import count_parameters, count_trained
 from lit_rlvr.training.sharding import shard
 from tests import meta_memory

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from lit_rlvr.estimate import Run, Shape
+from lit_rlvr.estimate import Run
 from lit_rlvr.host_memory import HOST_PROCESS_BYTES, disk_space, host_memory
+from lit_rlvr.models.shape import Shape
 
 SHAPE = Shape(parameters=1000, layers=10, hidden=6, queries=6, keys=2, intermediate=20, vocabulary=50)
 RUN = Run(4, 8, 4, 100, True, True, trained=1000, frozen=1000, on_cpu=False)

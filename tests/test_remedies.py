@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from lit_rlvr.estimate import Run, Shape, estimate
+from lit_rlvr.estimate import Run, estimate
+from lit_rlvr.models.shape import Shape
 from lit_rlvr.remedies import remedy
 
 SHAPE = Shape(1_543_714_304, 28, 1536, 1536, 256, 8960, 151_936)

@@ -5,11 +5,11 @@ one layer of it whole, and none holds a second copy.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from lightning.pytorch.strategies import Strategy
+from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
@@ -18,17 +18,21 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from lit_rlvr.errors import UserError
 from lit_rlvr.models.body import Body
 
+AnyBody = TypeVar("AnyBody", bound=Body)
+
 
 def load_once(load: Callable[[], PreTrainedModel], strategy: Strategy) -> PreTrainedModel:
-    """Load a model on rank 0, and give every other rank the same one on ``meta``: shapes without memory. Collective.
+    """Load a model; where the strategy shards, on rank 0, and give every other rank the same one on ``meta``. Collective.
 
     Args:
-        load: makes the model; called on rank 0 alone.
+        load: makes the model; called by all ranks, or on rank 0 alone.
         strategy: of the run.
 
     Raises:
         UserError: ``load`` did, with the same sentence on all ranks.
     """
+    if not isinstance(strategy, ModelParallelStrategy):
+        return load()
     model: PreTrainedModel | None = None
     said: Any = None
     if strategy.is_global_zero:
@@ -46,6 +50,14 @@ def load_once(load: Callable[[], PreTrainedModel], strategy: Strategy) -> PreTra
             model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
         model.generation_config = generation
     return model
+
+
+def sharded(body: AnyBody, strategy: Strategy) -> AnyBody:
+    """Shard a policy, reference or critic over all processes where the strategy does; give it back. Collective."""
+    if isinstance(strategy, ModelParallelStrategy):
+        mesh, precision = strategy.device_mesh["data_parallel"], str(strategy.precision_plugin.precision)
+        shard(body, mesh, strategy.root_device, precision)
+    return body
 
 
 def shard(body: Body, mesh: DeviceMesh, device: torch.device, precision: str) -> None:

@@ -9,9 +9,10 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from lit_rlvr.algorithms.grpo import GRPO
-from lit_rlvr.estimate import Run, Shape, estimate
+from lit_rlvr.estimate import Run, estimate
 from lit_rlvr.experience import Experience, Rollouts
 from lit_rlvr.models.policy import Policy
+from lit_rlvr.models.shape import Shape
 from lit_rlvr.planned_run import state_bytes
 from lit_rlvr.rollout.engine import Sampling
 from lit_rlvr.training.optimizers import adamw
