@@ -3,11 +3,13 @@
 From: ``device.py``, before an operator runs. Where CUDA allows a CPU tensor beside its own, it is allowed here too.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from tests.cuda_refusals import has_no_deterministic_kernel
 
 INDEXING = frozenset({"index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index", "_unsafe_index_put"})
 """Subscripts: their index tensors may be on the CPU, whence they are copied."""
@@ -69,63 +71,11 @@ def check_generator(generator: torch.Generator | None, kind: str) -> None:
         raise RuntimeError(f"Expected a '{kind}' device type for generator but found '{generator.device.type}'")
 
 
-def _always(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
-    return True
-
-
-def _floating(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
-    dtype = kwargs.get("dtype") or args[0].dtype
-    return bool(dtype.is_floating_point or dtype.is_complex)
-
-
-def _weighted(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
-    return (len(args) > 1 and args[1] is not None) or kwargs.get("weights") is not None
-
-
-def _not_accumulating(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
-    return not (args[3] if len(args) > 3 else kwargs.get("accumulate", False))
-
-
-_Condition = Callable[[Sequence[Any], dict[str, Any]], bool]
-NOT_DETERMINISTIC: dict[str, _Condition] = {
-    "cumsum": _floating,
-    "cumsum_": _floating,
-    "histc": _always,
-    "bincount": _weighted,
-    "kthvalue": _always,
-    "median": _always,  # with a dimension; median of everything has no kernel of its own in the list
-    "put_": _not_accumulating,
-    "ctc_loss_backward": _always,
-    "_ctc_loss_backward": _always,
-    "nll_loss2d_forward": _always,
-    "nll_loss2d_backward": _always,
-    "_embedding_bag_dense_backward": _always,
-    "grid_sampler_2d_backward": _always,
-    "grid_sampler_3d_backward": _always,
-    "upsample_linear1d_backward": _always,
-    "upsample_bilinear2d_backward": _always,
-    "upsample_bicubic2d_backward": _always,
-    "upsample_trilinear3d_backward": _always,
-    "reflection_pad1d_backward": _always,
-    "reflection_pad2d_backward": _always,
-    "replication_pad1d_backward": _always,
-    "replication_pad2d_backward": _always,
-    "avg_pool3d_backward": _always,
-    "max_pool3d_with_indices_backward": _always,
-    "_adaptive_avg_pool2d_backward": _always,
-    "adaptive_max_pool2d_backward": _always,
-}
-"""What the documentation of ``torch.use_deterministic_algorithms`` says of CUDA, by operator: when it raises. Quantized,
-sparse and three-dimensional operators that no language model has are left out, and so are the many that have another,
-deterministic kernel for this mode."""
-
-
 def check_deterministic(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
     """Raise ``RuntimeError`` where deterministic algorithms are asked for and CUDA has none."""
     if not torch.are_deterministic_algorithms_enabled() or torch.is_deterministic_algorithms_warn_only_enabled():
         return
-    refused = NOT_DETERMINISTIC.get(name)
-    if refused is not None and refused(args, kwargs):
+    if has_no_deterministic_kernel(name, args, kwargs):
         raise RuntimeError(
             f"{name} does not have a deterministic implementation on this device, and torch.use_deterministic_algorithms(True) "
             "is set."
