@@ -17,7 +17,7 @@ lint:  ## what pre-commit checks
 	ruff check .
 	mypy
 
-test:  ## the suite: CPU, no network, under 15 minutes on 2 cores
+test:  ## the suite: CPU, no network, about 17 minutes on 2 cores
 	pytest -n 2 --dist loadfile
 
 test-slow:  ## the minutes-long tests
