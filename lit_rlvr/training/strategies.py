@@ -48,20 +48,23 @@ class DDPInBuckets(DDPStrategy):
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("gradient_as_bucket_view", True)
         super().__init__(**kwargs)
-        self._views: list[tuple[nn.Parameter, Tensor | None]] = []
+        self._views: list[tuple[nn.Parameter, Tensor]] = []
 
     def _setup_model(self, model: nn.Module) -> DistributedDataParallel:
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         for parameter in trained:
             parameter.grad = torch.zeros_like(parameter)
         wrapped = super()._setup_model(model)
-        self._views = [(parameter, parameter.grad) for parameter in trained]
+        self._views = [(parameter, parameter.grad) for parameter in trained if parameter.grad is not None]
+        if self.root_device.type != "cpu":
+            # On a GPU Lightning wraps on a stream of its own, which did not wait for the zeros, nor does this one for it.
+            torch.get_device_module(self.root_device).synchronize()
         return wrapped
 
     def on_train_start(self) -> None:
-        """Put the gradients back: the trainer has set them to None in between."""
+        """Put the gradients back, as zeros: the trainer has set them to None in between."""
         for parameter, view in self._views:
-            parameter.grad = view
+            parameter.grad = view.zero_()
         self._views = []
 
 

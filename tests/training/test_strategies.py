@@ -8,11 +8,12 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_only
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from lit_rlvr.errors import UserError
 from lit_rlvr.training.parallel import Parallel
-from lit_rlvr.training.strategies import FSDP2Strategy, refuse_unsupported, register
+from lit_rlvr.training.strategies import DDPInBuckets, FSDP2Strategy, refuse_unsupported, register
 
 
 @pytest.mark.parametrize(
@@ -106,6 +107,7 @@ class _Gradients(LightningModule):
         assert isinstance(self.trainer.strategy, DDPStrategy)
         optimizer = self.optimizers()
         self._look()
+        assert not any(p.grad is not None and p.grad.any() for p in self.net.parameters())
         with self.trainer.strategy.block_backward_sync():
             self.manual_backward(self.net(batch).sum())
         self._look()
@@ -122,7 +124,19 @@ class _Gradients(LightningModule):
         return torch.optim.SGD(self.net.parameters(), lr=0.1)
 
 
-@pytest.mark.parametrize(("strategy", "storages"), [("ddp", [1] * 6), (DDPStrategy(), [1, 4, 4, 4, 4, 4])])
+class _Garbage(DDPInBuckets):
+    """What a wrapping on another stream may leave: a copy of memory that was no zero yet."""
+
+    def _setup_model(self, model: torch.nn.Module) -> DistributedDataParallel:
+        wrapped = super()._setup_model(model)
+        for _, view in self._views:
+            view.fill_(7.0)
+        return wrapped
+
+
+@pytest.mark.parametrize(
+    ("strategy", "storages"), [("ddp", [1] * 6), (_Garbage(), [1] * 6), (DDPStrategy(), [1, 4, 4, 4, 4, 4])]
+)
 def test_gradients_live_in_the_buckets_of_ddp(strategy: Any, storages: list[int]) -> None:
     """Of the four parameters all gradients are views of one bucket, from before the first backward pass; not in plain DDP."""
     register()
