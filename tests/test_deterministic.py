@@ -8,13 +8,13 @@ import torch
 
 from lit_rlvr.cli import run
 from lit_rlvr.events import event_files, read_events
+from lit_rlvr.training.kept_step import MACHINE
 from tests.test_resume import assert_same
 
 ALGORITHMS = {
     "grpo": ["--model.algorithm", "GRPO"],
     "ppo": ["--model.algorithm", "PPO", "--model.update.epochs", "2"],
 }
-MACHINE = ("time/", "memory/", "rollout/tokens_per_second")
 
 
 @pytest.fixture(autouse=True)

@@ -12,16 +12,18 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed.device_mesh import init_device_mesh
 from torch.testing._internal.distributed.fake_pg import FakeStore
-from transformers import AutoModelForCausalLM, Qwen2Config
+from transformers import AutoModelForCausalLM, PretrainedConfig
 
 from lit_rlvr.estimate import Run, micro_batch
 from lit_rlvr.models import body
+from lit_rlvr.models.fresh import with_layers
 from lit_rlvr.models.lora import LoRAConfig
 from lit_rlvr.models.policy import Policy
 from lit_rlvr.models.shape import Shape
 from lit_rlvr.plan import count_parameters, count_trained
 from lit_rlvr.training.sharding import shard
 from tests import meta_memory
+from tests.benchmarks.memory_table import MODELS
 from tests.meta_memory import counted, micro_batch_peak
 from tests.storage_peak import StoragePeak
 
@@ -29,18 +31,16 @@ PROMPT, LENGTHS = 150, (3000,) * 7 + (2850,)
 """24,000 tokens, the paper's micro-batch: seven responses at its limit and a shorter one."""
 
 
-def qwen(size: str, layers: int = 28, **changes: Any) -> Qwen2Config:
+def qwen(size: str, layers: int = 28, **changes: Any) -> PretrainedConfig:
     """Qwen2.5-Math of that many parameters."""
-    shape = {"hidden_size": 1536, "num_attention_heads": 12, "num_key_value_heads": 2, "intermediate_size": 8960}
-    shape |= {"vocab_size": 151_936, "tie_word_embeddings": True}
-    if size == "7B":
-        shape = {"hidden_size": 3584, "num_attention_heads": 28, "num_key_value_heads": 4, "intermediate_size": 18_944}
-        shape |= {"vocab_size": 152_064, "tie_word_embeddings": False}
-    return Qwen2Config(num_hidden_layers=layers, **(shape | changes))
+    config = with_layers(MODELS[size], layers)
+    for name, value in changes.items():
+        setattr(config, name, value)
+    return config
 
 
 def estimated(
-    config: Qwen2Config,
+    config: PretrainedConfig,
     lengths: tuple[int, ...] = LENGTHS,
     prompt: int = PROMPT,
     gathered: bool = False,

@@ -12,6 +12,7 @@ import torch
 from lightning.fabric.plugins.environments.lightning import find_free_network_port
 
 from lit_rlvr.events import event_files, read_events
+from lit_rlvr.training.kept_step import MACHINE
 
 SMALL = (
     "--config", "configs/tiny.yaml", "--data.source", "tiny-pool", "--data.rows", "2", "--data.rl_steps", "2",
@@ -27,9 +28,6 @@ EVALUATED = (
     "--evaluation.every_n_rl_steps", "1",
     "--evaluation.plans", '[{"benchmark": "tiny500", "limit": 5, "max_tokens": 8}]',
 )  # fmt: skip
-MACHINE = ("time/", "memory/", "rollout/tokens_per_second")
-"""Beginnings of curves that say something of the machine."""
-
 SECONDS = 280
 """Wall time that a process gets for all its lines, on a machine that is busy."""
 

@@ -16,14 +16,12 @@ from pathlib import Path
 from transformers import LlamaConfig, Qwen2Config
 
 from lit_rlvr.cli import run
+from tests.benchmarks.step.models import SHAPES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CARDS = (80, 48, 40, 24)
 MODELS = {
-    "1.5B": Qwen2Config(
-        hidden_size=1536, num_hidden_layers=28, num_attention_heads=12, num_key_value_heads=2, intermediate_size=8960,
-        vocab_size=151_936, tie_word_embeddings=True, max_position_embeddings=4096,
-    ),
+    "1.5B": SHAPES["1.5b"],
     "7B": Qwen2Config(
         hidden_size=3584, num_hidden_layers=28, num_attention_heads=28, num_key_value_heads=4, intermediate_size=18_944,
         vocab_size=152_064, tie_word_embeddings=False, max_position_embeddings=4096,
