@@ -20,7 +20,7 @@ from lit_rlvr.module import RLVRModule
 from lit_rlvr.rollout.engine import engine_dtype
 from lit_rlvr.rollout.transformers_engine import TransformersEngine
 from lit_rlvr.rollout.vllm_engine import VLLMEngine
-from lit_rlvr.training.strategies import FSDP2Strategy
+from lit_rlvr.training.strategies import FSDP2Strategy, gradients_are_views
 
 ADAMW_BYTES = 8
 """Of state per parameter: what an optimizer is taken to keep that cannot be tried on a CPU."""
@@ -158,8 +158,7 @@ def _gradient_bytes(trainer: Trainer) -> tuple[float, float]:
     if not isinstance(strategy, DDPStrategy):
         return 0, 4
     # Buckets stay. Where gradients are no views of them, there is a second copy while a model is updated.
-    views = type(strategy) is not DDPStrategy or strategy._ddp_kwargs.get("gradient_as_bucket_view", False)
-    return 4, 4 if views else 8
+    return 4, 4 if gradients_are_views(strategy) else 8
 
 
 def _of_both(module: RLVRModule, trained: int, critic: int, on_gpu: bool) -> tuple[float, float]:

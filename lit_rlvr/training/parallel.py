@@ -8,6 +8,8 @@ import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from torch import Tensor
 
+from lit_rlvr.training.strategies import gradients_are_views
+
 
 @dataclass(frozen=True)
 class Parallel:
@@ -69,8 +71,8 @@ class Parallel:
 
     @property
     def drops_gradients(self) -> bool:
-        """Whether ``zero_grad`` may free gradients; under DDP they are views of memory that stays in any case."""
-        return not isinstance(self.strategy, DDPStrategy)
+        """Whether ``zero_grad`` may free gradients; views of DDP's buckets are of memory that stays in any case."""
+        return not gradients_are_views(self.strategy)
 
     def full(self, tensor: Tensor) -> Tensor:
         """A sharded tensor put together, any other as it is."""

@@ -68,6 +68,11 @@ class DDPInBuckets(DDPStrategy):
         self._views = []
 
 
+def gradients_are_views(strategy: Strategy) -> bool:
+    """Whether gradients are views of DDP's buckets, which are there all the time."""
+    return isinstance(strategy, DDPStrategy) and bool(strategy._ddp_kwargs.get("gradient_as_bucket_view"))
+
+
 class FSDP2Strategy(ModelParallelStrategy):
     """Fully sharded data parallelism over all processes.
 

@@ -135,7 +135,7 @@ class _Garbage(DDPInBuckets):
 
 
 @pytest.mark.parametrize(
-    ("strategy", "storages"), [("ddp", [1] * 6), (_Garbage(), [1] * 6), (DDPStrategy(), [1, 4, 4, 4, 4, 4])]
+    ("strategy", "storages"), [("ddp", [1] * 6), (_Garbage(), [1] * 6), (DDPStrategy(), [1, 4, 4, 1, 4, 4])]
 )
 def test_gradients_live_in_the_buckets_of_ddp(strategy: Any, storages: list[int]) -> None:
     """Of the four parameters all gradients are views of one bucket, from before the first backward pass; not in plain DDP."""
